@@ -1,0 +1,1 @@
+"""Data sets: labelled images in [0, 1], read from files or decoded from bytes."""

@@ -1,0 +1,64 @@
+"""The data sets a user can choose by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from engine.datasets.dataset import Dataset
+from engine.datasets.digits import digits_dataset
+from engine.datasets.locations import dataset_directory
+from engine.datasets.torchvision_sets import cifar10_dataset, mnist_dataset, svhn_dataset
+from engine.errors import DatasetError
+from engine.progress import Progress, silent
+from engine.registry import Entry, Registry
+
+Reader = Callable[[Path, bool, Progress], Dataset]
+
+
+def load_dataset(
+    name: str, *, root: Path | None = None, download: bool = False, progress: Progress = silent
+) -> Dataset:
+    """Reads a data set of the catalogue.
+
+    Args:
+        name: of the catalogue.
+        root: folder of the data set files; ``DETOUR_DATA`` or the user's data directory if None.
+        download: whether files that are missing may be fetched from the network.
+        progress: is told how far it is.
+
+    Raises:
+        UnknownNameError: for a name not in the catalogue.
+        DatasetError: if files are missing or damaged; says where they were expected and how to get them.
+    """
+    datasets[name]
+    if name == "digits":
+        return digits_dataset()
+    root = dataset_directory() if root is None else root
+    if download:
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DatasetError(f"cannot create the data set folder {root} ({error}); choose another one.") from error
+    return _READERS[name](root, download, progress)
+
+
+_READERS: dict[str, Reader] = {"mnist": mnist_dataset, "cifar10": cifar10_dataset, "svhn": svhn_dataset}
+
+datasets: Registry[Dataset] = Registry("data set")
+for _name, _label, _shape, _paper in (
+    ("digits", "Digits (8×8)", (1, 28, 28), "Alpaydin and Kaynak, Optical recognition of handwritten digits, 1998"),
+    ("mnist", "MNIST", (1, 28, 28), "LeCun et al., Gradient-based learning applied to document recognition, 1998"),
+    ("cifar10", "CIFAR-10", (3, 32, 32), "Krizhevsky, Learning multiple layers of features from tiny images, 2009"),
+    ("svhn", "SVHN", (3, 32, 32), "Netzer et al., Reading digits in natural images, 2011"),
+):
+    datasets.add(
+        Entry(
+            name=_name,
+            label=_label,
+            factory=partial(load_dataset, _name),
+            paper=_paper,
+            facts={"image_shape": _shape, "needs_files": _name != "digits"},
+        )
+    )

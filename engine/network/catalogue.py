@@ -1,0 +1,158 @@
+"""The architectures a user can choose by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from torch import nn
+
+from engine.errors import InvalidInputError
+from engine.network.architectures.alexnet32 import AlexNet32
+from engine.network.architectures.imagenet import (
+    NormalizedAlexNet,
+    NormalizedInception,
+    NormalizedVGG16,
+    resnet18,
+    resnet50,
+)
+from engine.network.architectures.lenet5 import LeNet5
+from engine.network.architectures.resnet32 import ResNet18Small
+from engine.network.architectures.vgg32 import VGG16Small
+from engine.network.normalize import Normalize
+from engine.registry import Entry, Registry
+
+Shape = tuple[int, int, int]
+Make = Callable[[int, Shape, Normalize], nn.Module]
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# The published Inception weights expect images in [-1, 1].
+CENTRED = (0.5, 0.5, 0.5)
+
+models: Registry[nn.Module] = Registry("model")
+
+
+class HasImageShape(Protocol):
+    """Anything with an image shape: a data set, a classifier."""
+
+    @property
+    def image_shape(self) -> Shape:
+        """(C, H, W)."""
+        ...
+
+
+def build_model(
+    name: str,
+    classes: int | None = None,
+    image_shape: Shape | None = None,
+    *,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+) -> nn.Module:
+    """Makes an architecture with random weights (from torch's global random state), in train mode.
+
+    Args:
+        name: of the catalogue.
+        classes: number of logits; the entry's usual number if None.
+        image_shape: (C, H, W); the entry's usual shape if None.
+        mean, std: normalisation per channel; the entry's usual constants if None.
+
+    Raises:
+        UnknownNameError: for a name not in the catalogue.
+        InvalidInputError: if the architecture cannot take such images, or there are fewer than two classes.
+    """
+    facts = models[name].facts
+    return models[name].factory(
+        classes=facts["classes"] if classes is None else classes,
+        image_shape=facts["image_shape"] if image_shape is None else image_shape,
+        mean=mean,
+        std=std,
+    )
+
+
+def _factory(
+    make: Make, default_classes: int, default_shape: Shape, usual: tuple[Sequence[float], Sequence[float]]
+) -> Any:
+    def create(
+        classes: int = default_classes,
+        image_shape: Shape = default_shape,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+    ) -> nn.Module:
+        if classes < 2:
+            raise InvalidInputError(f"a classifier needs at least 2 classes; got {classes}.")
+        channels = image_shape[0]
+        fits = len(usual[0]) == channels
+        normalize = Normalize(
+            mean if mean is not None else usual[0] if fits else (0.5,) * channels,
+            std if std is not None else usual[1] if fits else (0.5,) * channels,
+        )
+        if normalize.mean.numel() != channels:
+            raise InvalidInputError(f"expected {channels} means and deviations; got {normalize.mean.numel()}.")
+        return make(classes, image_shape, normalize)
+
+    return create
+
+
+def _compatible(channels: int | None, smallest: int) -> Callable[[HasImageShape], bool]:
+    def check(data: HasImageShape) -> bool:
+        shape = data.image_shape
+        return (channels is None or shape[0] == channels) and min(shape[1:]) >= smallest
+
+    return check
+
+
+def _add(
+    name: str,
+    label: str,
+    make: Make,
+    image_shape: Shape,
+    data_sets: tuple[str, ...],
+    paper: str,
+    *,
+    smallest: int,
+    channels: int | None = None,
+    usual: tuple[Sequence[float], Sequence[float]] = (CENTRED, CENTRED),
+) -> None:
+    classes = 1000 if "imagenet" in data_sets else 10
+    models.add(
+        Entry(
+            name=name,
+            label=label,
+            factory=_factory(make, classes, image_shape, usual),
+            paper=paper,
+            is_compatible=_compatible(channels, smallest),
+            facts={"image_shape": image_shape, "classes": classes, "datasets": data_sets},
+        )
+    )
+
+
+LENET_PAPER = "LeCun et al., Gradient-based learning applied to document recognition, 1998"
+ALEXNET_PAPER = "Krizhevsky et al., ImageNet classification with deep convolutional neural networks, 2012"
+VGG_PAPER = "Simonyan and Zisserman, Very deep convolutional networks for large-scale image recognition, 2015"
+RESNET_PAPER = "He et al., Deep residual learning for image recognition, 2016"
+INCEPTION_PAPER = "Szegedy et al., Rethinking the Inception architecture for computer vision, 2016"
+IMAGENET = (IMAGENET_MEAN, IMAGENET_STD)
+SMALL_COLOUR = ("cifar10", "svhn")
+
+_add("lenet5", "LeNet-5", LeNet5, (1, 28, 28), ("mnist", "digits"), LENET_PAPER, smallest=12)
+_add("alexnet32", "AlexNet (32×32)", AlexNet32, (3, 32, 32), SMALL_COLOUR, ALEXNET_PAPER, smallest=16)
+_add("vgg16_32", "VGG-16 (32×32)", VGG16Small, (3, 32, 32), SMALL_COLOUR, VGG_PAPER, smallest=32)
+_add("resnet18_32", "ResNet-18 (32×32)", ResNet18Small, (3, 32, 32), SMALL_COLOUR, RESNET_PAPER, smallest=8)
+for _name, _label, _make, _side, _paper, _smallest, _usual in (
+    ("alexnet", "AlexNet", NormalizedAlexNet, 224, ALEXNET_PAPER, 63, IMAGENET),
+    ("vgg16", "VGG-16", NormalizedVGG16, 224, VGG_PAPER, 32, IMAGENET),
+    ("resnet18", "ResNet-18", resnet18, 224, RESNET_PAPER, 32, IMAGENET),
+    ("resnet50", "ResNet-50", resnet50, 224, RESNET_PAPER, 32, IMAGENET),
+    ("inception_v3", "Inception-v3", NormalizedInception, 299, INCEPTION_PAPER, 75, (CENTRED, CENTRED)),
+):
+    _add(
+        _name,
+        _label,
+        _make,
+        (3, _side, _side),
+        ("imagenet",),
+        _paper,
+        smallest=_smallest,
+        channels=3,
+        usual=_usual,
+    )
