@@ -62,21 +62,27 @@ class EffectivePath:
         self._traced: tuple[object, Network] | None = None
 
     def network(self, image_shape: tuple[int, int, int]) -> Network:
-        """The traced model for images of that shape."""
+        """The traced model for images of that shape, as its weights are now."""
         state = (image_shape, tuple((p.data_ptr(), p._version) for p in _tensors(self.model)))
         if self._traced is None or self._traced[0] != state:
             self._traced = (state, trace(self.model, image_shape))
         return self._traced[1]
 
+    def _network(self, image_shape: tuple[int, int, int]) -> Network:
+        """The same, without looking through the weights again: each extraction looks once, when it records."""
+        if self._traced is None or self._traced[1].image_shape != image_shape:
+            return self.network(image_shape)
+        return self._traced[1]
+
     def layers(self, image_shape: tuple[int, int, int]) -> tuple[str, ...]:
         """Names of the layers that a path holds, in execution order."""
-        names = self.network(image_shape).layers
+        names = self._network(image_shape).layers
         return names if self.last_layers is None else names[-self.last_layers :]
 
     def shapes(self, image_shape: tuple[int, int, int]) -> dict[str, LayerShape]:
         """Geometry of those layers."""
         kept = self.layers(image_shape)
-        operations = self.network(image_shape).operations.values()
+        operations = self._network(image_shape).operations.values()
         return {op.name: op.layer.shape for op in operations if op.layer is not None and op.name in kept}
 
     def extract(self, images: torch.Tensor, rank: int = 1, target: int | None = None) -> list[Path]:
@@ -96,7 +102,7 @@ class EffectivePath:
             return []
         shape = _shape(images)
         activations = self.record(images)
-        logits = activations[self.network(shape).output.node]
+        logits = activations[self._network(shape).output.node]
         starts = _starts(logits, rank, target)
         selections = self.select(shape, activations, starts)
         layers, shapes = self.layers(shape), self.shapes(shape)
@@ -139,7 +145,7 @@ class EffectivePath:
         Returns:
             The selection in each layer, by name.
         """
-        network = self.network(image_shape)
+        network = self._network(image_shape)
         n_images = len(starts)
         kept = set(self.layers(image_shape))
         active: dict[str, np.ndarray] = {network.output.node: np.zeros((n_images, network.n_classes), bool)}
