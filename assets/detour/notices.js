@@ -1,0 +1,61 @@
+/* Says so when the server refuses or cannot be reached, and when a dropped file is too large to send. */
+(function () {
+  "use strict";
+  const MAX_UPLOAD_BYTES = 10 * 1024 * 1024;
+  const send = window.fetch;
+  let offline = false;
+
+  function notice(text) {
+    const place = document.getElementById("notices");
+    if (!place) return;
+    const box = document.createElement("div");
+    box.className = "alert alert-danger alert-dismissible shadow-sm mb-2";
+    box.textContent = text;
+    const close = document.createElement("button");
+    close.type = "button";
+    close.className = "btn-close";
+    close.setAttribute("aria-label", "Close");
+    close.addEventListener("click", () => box.remove());
+    box.appendChild(close);
+    while (place.childElementCount >= 3) place.firstElementChild.remove();
+    place.appendChild(box);
+    window.setTimeout(() => box.remove(), 15000);
+  }
+
+  async function explain(answer) {
+    try {
+      return (await answer.clone().json()).error;
+    } catch (other) {
+      return null;
+    }
+  }
+
+  window.fetch = async function (...request) {
+    let answer;
+    try {
+      answer = await send.apply(this, request);
+    } catch (error) {
+      if (!offline && error.name !== "AbortError") notice("The server does not answer. Is it still running?");
+      offline = error.name !== "AbortError";
+      throw error;
+    }
+    offline = false;
+    if (answer.status >= 400) {
+      notice((await explain(answer)) || "The server answered with error " + answer.status + ".");
+    }
+    return answer;
+  };
+
+  function checkFiles(event) {
+    const zone = event.target.closest && event.target.closest("#inspect-upload");
+    if (!zone) return;
+    const files = event.dataTransfer ? event.dataTransfer.files : event.target.files;
+    if (files && files.length && files[0].size > MAX_UPLOAD_BYTES) {
+      notice("This file has " + (files[0].size / 2 ** 20).toFixed(1) + " MB; at most 10 MB are accepted. Send a smaller one.");
+      event.stopPropagation();
+      event.preventDefault();
+    }
+  }
+  document.addEventListener("drop", checkFiles, true);
+  document.addEventListener("change", checkFiles, true);
+})();

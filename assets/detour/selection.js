@@ -1,0 +1,158 @@
+/* The selection lives in the URL. A page's controls are gathered into a query string, which is pushed to the history; the
+   string goes to the server as it is and is checked there. */
+(function () {
+  "use strict";
+  const noUpdate = () => window.dash_clientside.no_update;
+  let lastPush = { field: null, time: 0 };
+
+  function triggeredIds() {
+    return window.dash_clientside.callback_context.triggered.map((one) => one.prop_id);
+  }
+
+  /* Sets or removes fields of the current query; fields of other pages stay as they are. */
+  function withFields(fields) {
+    const query = new URLSearchParams(window.location.search);
+    for (const [name, value] of Object.entries(fields)) {
+      if (value === null || value === undefined) query.delete(name);
+      else query.set(name, String(value).trim());
+    }
+    const text = query.toString();
+    return text ? "?" + text : "";
+  }
+
+  /* Dash's own location component listens to this event; it is told once the stores are up to date. */
+  function announce() {
+    window.setTimeout(() => window.dispatchEvent(new CustomEvent("_dashprivate_pushstate")), 30);
+  }
+
+  function push(search, field) {
+    const now = Date.now();
+    const dragging = field !== null && field === lastPush.field && now - lastPush.time < 1000;
+    const address = window.location.pathname + search;
+    if (dragging) window.history.replaceState(null, "", address);
+    else window.history.pushState(null, "", address);
+    lastPush = { field: field, time: now };
+    announce();
+  }
+
+  /* What the page itself put into a control is no choice of the visitor: it is not written into the URL, and a field that is
+     wrong there (its control is empty) stays as it is until it is corrected. */
+  function withoutRendered(fields, rendered) {
+    const query = new URLSearchParams(window.location.search);
+    const chosen = {};
+    for (const [name, value] of Object.entries(fields)) {
+      const text = value === null || value === undefined ? "" : String(value).trim();
+      const same = text === rendered[name];
+      if (same && (text === "" || !query.has(name))) continue;
+      chosen[name] = value;
+    }
+    return chosen;
+  }
+
+  function commit(fields) {
+    const search = withFields(fields);
+    if (search === window.location.search) return noUpdate();
+    const triggered = triggeredIds();
+    push(search, triggered.length === 1 ? triggered[0] : null);
+    return search;
+  }
+
+  /* Another model or attack has other images, classes and settings: the page is laid out anew for it. */
+  function commitAndReload(fields) {
+    push(withFields(fields), null);
+    return noUpdate();
+  }
+
+  function dropSettings(fields) {
+    for (const name of new URLSearchParams(window.location.search).keys()) {
+      if (name.startsWith("set.")) fields[name] = null;
+    }
+    return fields;
+  }
+
+  window.dash_clientside = window.dash_clientside || {};
+  window.dash_clientside.selection = {
+    inspect: function (image, epsilon, seed, rank, theta, target, pin, edges, units, settings, ids, facts) {
+      const fields = { image, seed, rank, theta, edges, units };
+      fields.epsilon = facts.has_epsilon ? epsilon : null;
+      fields.target = target;
+      fields.pin = pin || null;
+      ids.forEach((id, index) => {
+        const usual = String(facts.defaults[id.name]);
+        const wrong = facts.rendered["set." + id.name] === "";
+        const given = settings[index] === null || settings[index] === undefined ? "" : String(settings[index]);
+        if (!(wrong && given === "")) fields["set." + id.name] = given === usual ? null : given;
+      });
+      const chosen = withoutRendered(fields, facts.rendered);
+      if (chosen.target === "any") chosen.target = null;
+      return commit(chosen);
+    },
+    model: function (model, facts) {
+      if (!model || model === facts.model) return noUpdate();
+      const same = facts.datasets[model] === facts.datasets[facts.model];
+      const fields = { model, target: null, pair: null };
+      if (!same) Object.assign(fields, { image: null, pin: null });
+      return commitAndReload(fields);
+    },
+    attack: function (attack, facts) {
+      if (!attack || attack === facts.attack) return noUpdate();
+      return commitAndReload(dropSettings({ attack, epsilon: null }));
+    },
+    /* Two classes are chosen in the lists or by a click on the matrix. */
+    classes: function (theta, click, first, second, facts) {
+      let pair = [first, second];
+      const clicked = triggeredIds().some((id) => id.endsWith(".clickData")) && click;
+      if (clicked) pair = click.points[0].customdata.map(String);
+      const both = pair.every((one) => one !== null && one !== undefined && one !== "");
+      const fields = { theta, pair: both ? pair.join("-") : null };
+      const search = commit(withoutRendered(fields, facts.rendered));
+      return clicked ? [search, pair[0], pair[1]] : [search, noUpdate(), noUpdate()];
+    },
+    /* Remembers what the controls now show, so that only a foreign change of the URL lays the page out anew. */
+    shown: function (search) {
+      return { path: window.location.pathname, search: search || "" };
+    },
+    links: function (shown, ids) {
+      const search = (shown && shown.search) || "";
+      const active = (id) => (shown && shown.path === id.path ? "rail-link active" : "rail-link");
+      return [ids.map((id) => id.path + search), ids.map(active)];
+    },
+    copy: function (clicks) {
+      if (!clicks) return noUpdate();
+      const address = window.location.href;
+      if (navigator.clipboard) {
+        return navigator.clipboard.writeText(address).then(() => "Link copied", () => address);
+      }
+      return address;
+    },
+    /* The image is set by its number, by chance, from the strip or by an upload. */
+    image: function (number, clicks, uploaded, thumbs, previous, next, current, facts) {
+      const triggered = triggeredIds();
+      const id = triggered.length ? triggered[0] : "";
+      const last = facts.images - 1;
+      const index = current && current.startsWith("test:") ? Number(current.slice(5)) : 0;
+      let chosen = current;
+      if (id.startsWith("inspect-random") && clicks) chosen = "test:" + Math.floor(Math.random() * facts.images);
+      else if (id.startsWith("inspect-previous") && previous) chosen = "test:" + Math.max(0, index - 1);
+      else if (id.startsWith("inspect-next") && next) chosen = "test:" + Math.min(last, index + 1);
+      else if (id.startsWith("inspect-uploaded") && uploaded) chosen = uploaded;
+      else if (id.startsWith("inspect-number")) chosen = "test:" + (number === null ? "" : String(number).trim());
+      else if (id.startsWith("{") && window.dash_clientside.callback_context.triggered[0].value) {
+        chosen = "test:" + JSON.parse(id.slice(0, id.lastIndexOf("."))).index;
+      }
+      if (chosen === current) return [noUpdate(), noUpdate()];
+      return [chosen, chosen && chosen.startsWith("test:") ? chosen.slice(5) : ""];
+    },
+    /* The slider and the field beside it are one control. */
+    strength: function (slider, text) {
+      const fromSlider = triggeredIds().some((id) => id.startsWith("inspect-epsilon-slider"));
+      return fromSlider ? [noUpdate(), String(slider)] : [Number(text), noUpdate()];
+    },
+    pin: function (pinClicks, unpinClicks, image) {
+      const id = triggeredIds()[0] || "";
+      if (id.startsWith("inspect-pin-set") && pinClicks) return image;
+      if (id.startsWith("inspect-pin-clear") && unpinClicks) return null;
+      return noUpdate();
+    },
+  };
+})();

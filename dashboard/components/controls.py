@@ -1,0 +1,110 @@
+"""Controls with their labels, as a sentence or a form takes them."""
+
+from __future__ import annotations
+
+import dash_bootstrap_components as dbc
+from dash import html
+
+from engine.registry import Parameter
+
+
+def number_field(
+    name: str, label: str, value: object, *, invalid: bool = False, whole: bool = False, width: str = ""
+) -> html.Span:
+    """A text field for a number inside a sentence; what is typed is checked by the server, which says what is wrong."""
+    return html.Span(
+        [
+            html.Label(label, htmlFor=name, className="visually-hidden"),
+            dbc.Input(
+                id=name,
+                type="text",
+                inputmode="numeric" if whole else "decimal",
+                autocomplete="off",
+                value=shown_value(value),
+                debounce=True,
+                invalid=invalid,
+                style={"width": width} if width else None,
+            ),
+        ],
+        className="blank",
+    )
+
+
+def choice_field(
+    name: str, label: str, options: dict[str, str], value: str | None, *, invalid: bool = False
+) -> html.Span:
+    """A list to choose from inside a sentence; an unknown value shows as no choice."""
+    return html.Span(
+        [
+            html.Label(label, htmlFor=name, className="visually-hidden"),
+            dbc.Select(
+                id=name,
+                options=[{"value": key, "label": text} for key, text in options.items()],
+                value=value,
+                invalid=invalid,
+                placeholder="choose",
+            ),
+        ],
+        className="blank",
+    )
+
+
+def slider(name: str, label: str, value: float, low: float, high: float, step: float) -> html.Label:
+    """A labelled slider that follows while it is dragged."""
+    control = dbc.Input(
+        id=name, type="range", min=low, max=high, step=step, value=value, debounce=80, class_name="form-range"
+    )
+    return html.Label([label, control])
+
+
+def setting_field(identity: dict[str, str], parameter: Parameter, value: object, error: str | None) -> html.Div:
+    """One setting of an attack in a form, with its unit, range and meaning."""
+    element = "-".join(identity.values())
+    label = f"{parameter.label} ({parameter.unit})" if parameter.unit else parameter.label
+    if parameter.kind in ("bool", "choice"):
+        names = (
+            {"true": "yes", "false": "no"} if parameter.kind == "bool" else {name: name for name in parameter.choices}
+        )
+        options = [{"value": key, "label": text} for key, text in names.items()]
+        control = dbc.Select(id=identity, options=options, value=shown_value(value), invalid=bool(error))
+    else:
+        control = dbc.Input(
+            id=identity, type="text", inputmode="decimal", value=shown_value(value), debounce=True, invalid=bool(error)
+        )
+    span = "" if parameter.low is None or parameter.high is None else f" From {parameter.low:g} to {parameter.high:g}."
+    return html.Div(
+        [
+            html.Label(
+                [html.Span(label, className="form-label d-block mb-1"), control],
+                className="d-block",
+                id=f"{element}-label",
+            ),
+            html.Div(
+                error or f"{parameter.help}{span}".strip(),
+                className=f"small {'text-danger-emphasis' if error else 'text-body-secondary'}",
+            ),
+        ]
+    )
+
+
+def shown_value(value: object) -> str:
+    """A value as the text a control holds, the form the URL uses too."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def field_errors(errors: dict[str, str]) -> object:
+    """What is wrong with the fields, above the page; nothing when all is right."""
+    if not errors:
+        return None
+    return dbc.Alert(
+        [
+            html.Strong("This view cannot be shown as asked."),
+            html.Ul([html.Li(text) for text in errors.values()], className="mb-1 mt-1"),
+            html.A("Start again with the usual values", href="?", className="alert-link"),
+        ],
+        color="danger",
+    )

@@ -1,0 +1,53 @@
+"""The figure cards of the Classes page: what each says about itself."""
+
+from dashboard.components.figure_card import Card
+from dashboard.pages.inspect.cards import QIU
+
+_CLASS_PATH = (
+    "The class path of a class is the union, layer by layer, of the effective paths of the training images of "
+    "that class that the "
+    "model classifies correctly."
+)
+
+MATRIX = Card(
+    "classes-matrix",
+    "Similarity of class paths",
+    "Bright cells are classes that use the same synapses. Click a cell to compare its two classes.",
+    (_CLASS_PATH, "J(a, b) = |Sa ∩ Sb| / |Sa ∪ Sb| over the synapses of all layers together. The diagonal is 1."),
+    QIU,
+    480,
+)
+PAIR = Card(
+    "classes-pair",
+    "The two classes, layer by layer",
+    "Where do the two classes go separate ways?",
+    (_CLASS_PATH, "|Sa ∩ Sb| / |Sa ∪ Sb| of the synapses of each layer."),
+    QIU,
+    250,
+)
+DENSITY = Card(
+    "classes-density",
+    "Density per layer",
+    "How much of each layer do all classes together use, and how much one class?",
+    (
+        _CLASS_PATH,
+        "Density of a layer is the number of its synapses on the path divided by all its synapses, padding "
+        "excluded. The overall path is "
+        "the union over all classes; the mean is taken over the class paths.",
+    ),
+    QIU,
+    320,
+)
+GROWTH = Card(
+    "classes-growth",
+    "Density as classes merge",
+    "A flat end means that further classes use synapses that others use already.",
+    (
+        _CLASS_PATH,
+        "Density, over all layers together, of the union of the class paths of the first classes, one more at a time.",
+    ),
+    QIU,
+    320,
+)
+
+ALL = (MATRIX, PAIR, DENSITY, GROWTH)

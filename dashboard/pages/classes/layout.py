@@ -1,0 +1,97 @@
+"""The layout of the Classes page for the values in the URL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+from dash import dcc, html
+
+from dashboard.components.controls import choice_field, field_errors, number_field, shown_value
+from dashboard.components.figure_card import figure_card
+from dashboard.components.help import help_panel
+from dashboard.pages.classes import cards, ids
+from dashboard.selection import Parsed
+from dashboard.services import Services
+
+HELP = [
+    (
+        "What this page shows",
+        "Which classes share a path through the network, and how much of the network the classes need.",
+    ),
+    ("Class path", "The union of the effective paths of all correctly classified training images of a class."),
+    (
+        "Similarity",
+        "J(a, b) = |Sa ∩ Sb| / |Sa ∪ Sb|: synapses that both class paths have, divided by those that at least one has.",
+    ),
+    ("Density", "Σ|Sˡ| / Σ(all synapses of layer l): the share of the network that a path uses."),
+    ("Paper", cards.QIU),
+]
+
+
+def build(services: Services, query: Mapping[str, object]) -> html.Div:
+    """The page for the given fields of the URL; a field that is wrong shows its error and no value."""
+    parsed = services.parse_fields(query)
+    return html.Div(
+        [
+            dcc.Store(id=ids.SELECTION, data="?" + urlencode(dict(query), doseq=True) if query else ""),
+            dcc.Store(id=ids.FACTS, data=_facts(services, parsed)),
+            dcc.Store(id=ids.MODEL_SENT),
+            dcc.Store(id=ids.PATHS),
+            dcc.Interval(id=ids.POLL, interval=700),
+            html.H1(["Classes", help_panel(ids.HELP, ids.HELP_OPEN, "Classes", HELP)], className="page-title"),
+            html.Div(field_errors(parsed.errors), id=ids.ERRORS, role="status"),
+            html.Div([_sentence(services, parsed), html.P(id=ids.SUMMARY, className="m-0")], className="panel"),
+            html.Div(id=ids.PATHS_ERROR, className="mt-3", hidden=True),
+            html.Div(
+                [
+                    figure_card(cards.MATRIX, span="span-6 wide"),
+                    _pair(services, parsed),
+                    figure_card(cards.DENSITY),
+                    figure_card(cards.GROWTH),
+                ],
+                className="cards",
+            ),
+        ]
+    )
+
+
+def _facts(services: Services, parsed: Parsed) -> dict[str, object]:
+    """What the browser's part of the controls needs to know."""
+    pair = parsed.values.get("pair")
+    rendered = {"theta": shown_value(parsed.values.get("theta")), "pair": "-".join(map(str, pair)) if pair else ""}
+    return {"model": parsed.values.get("model"), "datasets": services.choices.datasets(), "rendered": rendered}
+
+
+def _sentence(services: Services, parsed: Parsed) -> html.Div:
+    values, errors = parsed.values, parsed.errors
+    theta = number_field(ids.THETA, "θ", values.get("theta"), invalid="theta" in errors, width="4.2rem")
+    return html.Div(
+        [
+            "Which classes share a path in ",
+            choice_field(ids.MODEL, "Model", services.choices.labels(), values.get("model"), invalid="model" in errors),
+            " at ",
+            html.Span(["θ = ", theta], className="blank"),
+            "?",
+        ],
+        className="sentence",
+    )
+
+
+def _pair(services: Services, parsed: Parsed) -> html.Div:
+    """The comparison of two classes; they can be chosen by name as well as in the matrix."""
+    names = services.choices.get(parsed.values["model"]).classifier.classes if "model" in parsed.values else ()
+    options = {str(index): name for index, name in enumerate(names)}
+    first, second = parsed.values.get("pair") or (None, None)
+    controls = html.Div(
+        [
+            choice_field(ids.FIRST, "First class", options, None if first is None else str(first)),
+            "and",
+            choice_field(ids.SECOND, "Second class", options, None if second is None else str(second)),
+        ],
+        className="card-controls align-items-center",
+    )
+    footer = html.Div(
+        [html.Dl(id=ids.PAIR_NUMBERS, className="numbers"), html.Div(id=ids.PAIR_EXAMPLES, className="mt-2")]
+    )
+    return figure_card(cards.PAIR, controls=controls, footer=footer, span="span-6 wide")

@@ -1,0 +1,267 @@
+"""What is chosen on a page, and its exact form in the URL.
+
+Every value is checked; one that is unknown, out of range or of the wrong form is reported under its field and never
+replaced by a default. Only a field that the URL does not mention takes its default.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import parse_qs, urlencode
+
+from engine.errors import EngineError, InvalidInputError
+from engine.registry import Entry, Parameter, Registry, Value
+
+MAX_QUERY = 4000
+MAX_VALUE = 200
+SETTING = "set."
+
+THETA = Parameter(
+    "theta", "θ", "float", 0.5, low=0.01, high=1.0, help="Share of a neuron's value that its synapses explain."
+)
+RANK = Parameter("rank", "rank", "int", 1, low=1, high=2, help="Which of the most likely classes the path starts from.")
+SEED = Parameter("seed", "seed", "int", 0, low=0, high=2**31 - 1, help="Seed of every random choice.")
+EDGES = Parameter("edges", "edges", "int", 200, low=10, high=1000, help="Most bundles of synapses drawn.")
+UNITS = Parameter("units", "units", "int", 12, low=2, high=40, help="Most units drawn per layer.")
+
+FIELDS = "model image attack epsilon seed rank theta target pin pair edges units".split()
+_TEST_IMAGE = re.compile(r"test:(0|[1-9]\d{0,7})")
+_UPLOAD = re.compile(r"upload:[0-9a-f]{64}")
+_PAIR = re.compile(r"(\d{1,4})-(\d{1,4})")
+
+
+class SelectionError(EngineError):
+    """The URL asks for something that cannot be shown; ``errors`` has a sentence per field."""
+
+    def __init__(self, errors: Mapping[str, str]) -> None:
+        """Takes a sentence per field."""
+        super().__init__(" ".join(errors.values()))
+        self.errors = dict(errors)
+
+
+class Catalogue(Protocol):
+    """What there is to choose from."""
+
+    attacks: Registry[Any]
+
+    def default_model(self) -> str: ...  # noqa: D102
+
+    def model_names(self) -> Sequence[str]: ...  # noqa: D102
+
+    def class_count(self, model: str) -> int: ...  # noqa: D102
+
+    def image_count(self, model: str) -> int: ...  # noqa: D102
+
+    def has_upload(self, image: str) -> bool: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Everything a view depends on.
+
+    Attributes:
+        model: name of a classifier.
+        image: ``test:INDEX`` or ``upload:SHA-256``.
+        attack: name of an attack.
+        epsilon: its strength, or None for an attack without one.
+        seed: seed of the attack.
+        rank: 1 to follow the most likely class, 2 for the second.
+        theta: share of each neuron's value its selected synapses explain, in (0, 1].
+        target: class the attack aims at, or None for any other.
+        settings: the attack's other settings that were given.
+        pin: image pinned as the reference, or None.
+        pair: two classes compared on the Classes page, or None.
+        edges, units: most edges and most units per layer in the path graph.
+    """
+
+    model: str
+    image: str
+    attack: str
+    epsilon: float | None = None
+    seed: int = 0
+    rank: int = 1
+    theta: float = 0.5
+    target: int | None = None
+    settings: tuple[tuple[str, Value], ...] = ()
+    pin: str | None = None
+    pair: tuple[int, int] | None = None
+    edges: int = 200
+    units: int = 12
+
+    def to_query(self) -> str:
+        """The query string, with its "?", that :func:`parse_query` turns into this selection again."""
+        values: dict[str, str] = {}
+        for name in FIELDS:
+            value = getattr(self, name)
+            if value is not None:
+                values[name] = "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        values |= {f"{SETTING}{name}": str(value) for name, value in self.settings}
+        return "?" + urlencode(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """The outcome of reading a URL: the values that are right, and a sentence for each that is not."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def selection(self) -> Selection:
+        """The selection.
+
+        Raises:
+            SelectionError: if any field is wrong.
+        """
+        if self.errors:
+            raise SelectionError(self.errors)
+        return Selection(**self.values)
+
+
+def query_fields(search: str | None) -> dict[str, str | list[str]]:
+    """The fields of a query string; one that is given twice is a list."""
+    if not search or len(search) > MAX_QUERY:
+        return {}
+    pairs = parse_qs(search.removeprefix("?"), keep_blank_values=True)
+    return {name: values[0] if len(values) == 1 else values for name, values in pairs.items()}
+
+
+def parse_query(search: str | None, catalogue: Catalogue) -> Parsed:
+    """Reads a query string such as ``?model=lenet5-mnist&image=test:17``."""
+    if search and len(search) > MAX_QUERY:
+        return Parsed(errors={"link": f"The link has {len(search):,} characters; at most {MAX_QUERY:,} make sense."})
+    return parse_fields(query_fields(search), catalogue)
+
+
+def parse_fields(query: Mapping[str, object], catalogue: Catalogue) -> Parsed:
+    """Reads the fields of a query."""
+    return _Reader(query, catalogue).read()
+
+
+class _Reader:
+    """Reads one query; a method per group of fields, in the order in which they depend on each other."""
+
+    def __init__(self, query: Mapping[str, object], catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self.values: dict[str, Any] = {}
+        self.errors: dict[str, str] = {}
+        self.query: dict[str, str] = {}
+        for name, value in query.items():
+            self._accept(name, value)
+
+    def _accept(self, name: str, value: object) -> None:
+        shown = name[:40]
+        if name not in FIELDS and not name.startswith(SETTING):
+            self.errors[shown] = f"{shown}: no such field; a link may set {', '.join(FIELDS)}."
+        elif not isinstance(value, str):
+            self.errors[shown] = f"{shown}: given more than once."
+        elif len(value) > MAX_VALUE:
+            self.errors[shown] = f"{shown}: {len(value):,} characters are too many; at most {MAX_VALUE}."
+        else:
+            self.query[name] = value
+
+    def read(self) -> Parsed:
+        self._read_model()
+        self._read_image("image", "test:0")
+        self._read_image("pin", None)
+        self._read_attack()
+        for parameter in (SEED, RANK, THETA, EDGES, UNITS):
+            self._read_number(parameter)
+        self._read_classes()
+        return Parsed(self.values, self.errors)
+
+    def _read_number(self, parameter: Parameter) -> None:
+        text = self.query.get(parameter.name)
+        if parameter.name in self.errors:
+            return
+        try:
+            self.values[parameter.name] = parameter.default if text is None else parameter.parse(text)
+        except InvalidInputError as error:
+            self.errors[parameter.name] = str(error)
+
+    def _read_model(self) -> None:
+        if "model" in self.errors:
+            return
+        name = self.query.get("model", self.catalogue.default_model())
+        if name not in self.catalogue.model_names():
+            known = ", ".join(self.catalogue.model_names())
+            self.errors["model"] = f"model: there is no model {name[:60]!r}; known: {known}."
+            return
+        try:
+            self.catalogue.class_count(name)
+        except EngineError as error:
+            self.errors["model"] = f"model: {name} cannot be used here. {error}"
+            return
+        self.values["model"] = name
+
+    def _read_image(self, name: str, default: str | None) -> None:
+        text = self.query.get(name, default)
+        if name in self.errors:
+            return
+        if text is not None and (problem := self._image_problem(text)):
+            self.errors[name] = f"{name}: {problem}"
+        else:
+            self.values[name] = text
+
+    def _image_problem(self, text: str) -> str | None:
+        if _UPLOAD.fullmatch(text):
+            return (
+                None
+                if self.catalogue.has_upload(text)
+                else "this uploaded image is not on the server; upload it again."
+            )
+        match = _TEST_IMAGE.fullmatch(text)
+        if match is None:
+            return f"expected test:NUMBER or an uploaded image; got {text[:60]!r}."
+        if "model" in self.values and int(match[1]) >= (count := self.catalogue.image_count(self.values["model"])):
+            return f"the test set has the images 0 to {count - 1}; got {match[1]}."
+        return None
+
+    def _read_attack(self) -> None:
+        attacks = self.catalogue.attacks
+        name = self.query.get("attack", "pgd_linf" if "pgd_linf" in attacks else attacks.names()[0])
+        if "attack" in self.errors:
+            return
+        if name not in attacks:
+            self.errors["attack"] = f"attack: there is no attack {name[:60]!r}; known: {', '.join(attacks.names())}."
+            return
+        self.values["attack"] = name
+        self._read_settings(attacks[name])
+
+    def _read_settings(self, entry: Entry[Any]) -> None:
+        parameters = {parameter.name: parameter for parameter in entry.parameters}
+        strength = parameters.pop("epsilon", None)
+        if strength is not None:
+            self._read_number(strength)
+        elif "epsilon" in self.query:
+            self.errors["epsilon"] = f"epsilon: {entry.label} has no strength to set."
+        given: list[tuple[str, Value]] = []
+        for field_name, text in self.query.items():
+            if not field_name.startswith(SETTING):
+                continue
+            name = field_name.removeprefix(SETTING)
+            if name not in parameters:
+                self.errors[field_name] = f"{field_name[:60]}: {entry.label} has no such setting."
+                continue
+            try:
+                given.append((name, parameters[name].parse(text)))
+            except InvalidInputError as error:
+                self.errors[field_name] = str(error)
+        self.values["settings"] = tuple(sorted(given))
+
+    def _read_classes(self) -> None:
+        count = self.catalogue.class_count(self.values["model"]) if "model" in self.values else None
+        if "target" not in self.errors and "target" in self.query:
+            highest = 10_000 if count is None else count - 1
+            self._read_number(Parameter("target", "target", "int", 0, low=0, high=highest))
+        text = self.query.get("pair")
+        if text is None:
+            return
+        match = _PAIR.fullmatch(text)
+        if match is None or (count is not None and max(int(match[1]), int(match[2])) >= count):
+            self.errors["pair"] = f"pair: expected two class numbers such as 3-5; got {text[:60]!r}."
+        else:
+            self.values["pair"] = (int(match[1]), int(match[2]))

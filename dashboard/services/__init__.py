@@ -1,0 +1,106 @@
+"""What the pages ask for data: classifiers, results, uploads and background work."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import flask
+
+from dashboard.selection import Parsed, Selection, parse_fields, parse_query
+from dashboard.services.cache import ResultCache
+from dashboard.services.class_paths import NormalPaths
+from dashboard.services.classifiers import Classifiers
+from dashboard.services.inspection import Inspections
+from dashboard.services.uploads import Uploads
+from dashboard.settings import Settings
+from engine.errors import EngineError
+
+log = logging.getLogger(__name__)
+
+RESULTS_KEPT = 512
+EXTENSION = "detour"
+
+
+class Choices(Classifiers):
+    """What a link may name: classifiers, attacks and uploaded images."""
+
+    def __init__(self, settings: Settings, uploads: Uploads) -> None:
+        """Reads the classifiers of ``settings``."""
+        super().__init__(settings)
+        self._uploads = uploads
+
+    def has_upload(self, image: str) -> bool:
+        """Whether an uploaded image is still here."""
+        return self._uploads.has(image)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services of one application.
+
+    Attributes:
+        settings: the server's options.
+        choices: classifiers, attacks and uploads that can be chosen.
+        uploads: images that visitors dropped.
+        inspections: results for one image.
+        normal_paths: class paths and normal similarities, computed in the background.
+    """
+
+    settings: Settings
+    choices: Choices
+    uploads: Uploads
+    inspections: Inspections
+    normal_paths: NormalPaths
+
+    @classmethod
+    def create(cls, settings: Settings) -> Services:
+        """Makes the services; nothing but an own model is loaded yet."""
+        uploads = Uploads(settings.data_dir / "uploads")
+        choices = Choices(settings, uploads)
+        inspections = Inspections(choices, uploads, ResultCache(RESULTS_KEPT))
+        normal_paths = NormalPaths(choices, settings.data_dir / "cache" / "class-paths")
+        return cls(settings, choices, uploads, inspections, normal_paths)
+
+    def parse(self, search: str | None) -> Parsed:
+        """Reads a query string."""
+        return parse_query(search, self.choices)
+
+    def parse_fields(self, fields: Mapping[str, object]) -> Parsed:
+        """Reads the fields of a query."""
+        return parse_fields(fields, self.choices)
+
+    def select(self, search: str | None) -> Selection:
+        """The selection in a query string.
+
+        Raises:
+            SelectionError: if any field is wrong.
+        """
+        return self.parse(search).selection
+
+    def warm_up(self) -> threading.Thread:
+        """Computes the first view in the background, so that the first visitor need not wait for compilation."""
+        thread = threading.Thread(target=self._first_view, name="warm-up", daemon=True)
+        thread.start()
+        return thread
+
+    def _first_view(self) -> None:
+        try:
+            selection = self.select("")
+            self.normal_paths.ask(selection.model, selection.theta)
+            view = self.inspections.inspect(selection)
+            for subject in (view.clean, view.adversarial):
+                for rank in (1, 2):
+                    self.inspections.path(selection, subject, rank)
+        except EngineError as error:
+            log.warning("the first view cannot be prepared: %s", error)
+
+
+def current_services() -> Services:
+    """The services of the application that answers the present request.
+
+    Dash keeps one list of pages for all applications of a process; a layout finds its own services here.
+    """
+    return flask.current_app.extensions[EXTENSION]

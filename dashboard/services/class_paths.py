@@ -1,0 +1,227 @@
+"""Class paths, and what is normal on them: computed in the background, kept on disk."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+
+import numpy as np
+import torch
+
+from dashboard.services.classifiers import Classifiers, LoadedClassifier
+from engine.errors import Cancelled, EngineError, InvalidInputError
+from engine.paths.class_paths import ClassPaths, compute_class_paths
+from engine.paths.extraction import EffectivePath
+from engine.progress import Progress
+
+log = logging.getLogger(__name__)
+
+# Changes when what is stored, or how it is computed, does.
+VERSION = 1
+BAND_IMAGES = 200
+BAND_BATCH = 20
+# Work that no open page has asked about for this long makes room for work that one waits for.
+FORGOTTEN_AFTER_S = 15.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Normal:
+    """A model's class paths and the similarities of normal test images.
+
+    Attributes:
+        class_paths: a path per class.
+        bands: by rank, the 5 % and the 95 % quantile of the similarity, each by layer.
+        band_images: how many correctly classified test images the quantiles come from.
+    """
+
+    class_paths: ClassPaths
+    bands: Mapping[int, tuple[Mapping[str, float], Mapping[str, float]]]
+    band_images: int
+
+
+@dataclass(slots=True)
+class Work:
+    """How far the class paths of one model and θ are.
+
+    Attributes:
+        fraction: finished share, in [0, 1].
+        message: what is being done.
+        error: why it failed, or None.
+        normal: the result once it is there.
+        asked: when a page last asked for it (monotonic seconds).
+    """
+
+    fraction: float = 0.0
+    message: str = "waiting for its turn"
+    error: str | None = None
+    normal: Normal | None = None
+    asked: float = 0.0
+
+
+class NormalPaths:
+    """One background thread that computes class paths in the order in which pages ask for them."""
+
+    def __init__(self, classifiers: Classifiers, folder: FilePath) -> None:
+        """Keeps finished paths in ``folder``."""
+        self._classifiers = classifiers
+        self._folder = folder
+        self._works: dict[tuple[str, float], Work] = {}
+        self._waiting: list[tuple[str, float]] = []
+        self._lock = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def ask(self, model: str, theta: float) -> Work:
+        """How far it is; starts it when nobody has yet. Never waits."""
+        key = (model, theta)
+        with self._lock:
+            work = self._works.get(key)
+            if work is None:
+                work = self._works[key] = Work()
+                self._waiting.append(key)
+                self._lock.notify()
+            work.asked = time.monotonic()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="class paths", daemon=True)
+                self._thread.start()
+            return work
+
+    def retry(self, model: str, theta: float) -> None:
+        """Forgets a failure, so that the next question starts it again."""
+        with self._lock:
+            work = self._works.get((model, theta))
+            if work is not None and work.error is not None:
+                del self._works[(model, theta)]
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                while not self._waiting:
+                    self._lock.wait()
+                # The page that asked last is the one somebody looks at.
+                key = max(self._waiting, key=lambda waiting: self._works[waiting].asked)
+                self._waiting.remove(key)
+                work = self._works[key]
+            self._do(key, work)
+
+    def _do(self, key: tuple[str, float], work: Work) -> None:
+        def progress(fraction: float, message: str) -> None:
+            work.fraction, work.message = fraction, message
+            with self._lock:
+                if self._waiting and time.monotonic() - work.asked > FORGOTTEN_AFTER_S:
+                    raise Cancelled("Nobody waits for these class paths any more.")
+
+        try:
+            work.normal = self._compute(*key, progress)
+        except Cancelled:
+            with self._lock:
+                self._works.pop(key, None)
+        except EngineError as error:
+            work.error = str(error)
+        except Exception:
+            log.exception("class paths of %s at θ = %g failed", *key)
+            work.error = "Computing the class paths failed; the server's log has the details."
+
+    def _compute(self, model: str, theta: float, progress: Progress) -> Normal:
+        loaded = self._classifiers.get(model)
+        if loaded.classifier.warning:
+            raise InvalidInputError(loaded.classifier.warning)
+        module = copy.deepcopy(loaded.classifier.module)  # pages go on using the other one meanwhile
+        stem = self._folder / _name(loaded, theta)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        class_paths = _read_class_paths(stem.with_suffix(".npz"))
+        if class_paths is None:
+            class_paths = compute_class_paths(
+                module,
+                loaded.dataset.train,
+                loaded.classifier.classes,
+                theta=theta,
+                resume_file=stem.with_suffix(".part.npz"),
+                progress=lambda fraction, message: progress(0.95 * fraction, message),
+            )
+            class_paths.save(stem.with_suffix(".npz"))
+        normal = _read_bands(stem.with_suffix(".json"), class_paths)
+        if normal is None:
+            normal = _measure(module, loaded, class_paths, progress)
+            _write_bands(stem.with_suffix(".json"), normal)
+        stem.with_suffix(".part.npz").unlink(missing_ok=True)
+        progress(1.0, "done")
+        return normal
+
+
+def _name(loaded: LoadedClassifier, theta: float) -> str:
+    parts = (VERSION, loaded.classifier.key, loaded.dataset.key, f"{theta:.6g}")
+    return "paths-" + hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:32]
+
+
+def _read_class_paths(file: FilePath) -> ClassPaths | None:
+    if not file.exists():
+        return None
+    try:
+        return ClassPaths.load(file)
+    except EngineError as error:
+        log.warning("computing class paths again: %s", error)
+        os.replace(file, file.with_suffix(".damaged"))
+        return None
+
+
+def _measure(module: torch.nn.Module, loaded: LoadedClassifier, class_paths: ClassPaths, progress: Progress) -> Normal:
+    """The similarities of the first correctly classified test images, as quantiles per layer."""
+    extractor = EffectivePath(module, theta=class_paths.theta)
+    test = loaded.dataset.test
+    found: dict[int, list[dict[str, float]]] = {1: [], 2: []}
+    for first in range(0, len(test), BAND_BATCH):
+        indices = np.arange(first, min(first + BAND_BATCH, len(test)))
+        images = test.images(indices)
+        with torch.no_grad():
+            ranking = module(images).argsort(dim=1, descending=True).numpy()
+        right = np.flatnonzero(ranking[:, 0] == test.labels[indices])
+        if right.size:
+            for rank, rows in found.items():
+                paths = extractor.extract(images[right], rank=rank)
+                starts = ranking[right, rank - 1]
+                rows += [p.overlap_per_layer(class_paths.paths[c]) for p, c in zip(paths, starts, strict=True)]
+        progress(0.95 + 0.05 * min(1.0, len(found[1]) / BAND_IMAGES), "measuring normal test images")
+        if len(found[1]) >= BAND_IMAGES:
+            break
+    bands = {rank: _quantiles(rows[:BAND_IMAGES], class_paths) for rank, rows in found.items()}
+    return Normal(class_paths, bands, min(len(found[1]), BAND_IMAGES))
+
+
+def _quantiles(rows: list[dict[str, float]], class_paths: ClassPaths) -> tuple[dict[str, float], dict[str, float]]:
+    layers = class_paths.paths[0].layers
+    columns = {layer: np.array([row[layer] for row in rows], dtype=np.float64) for layer in layers}
+    known = {layer: values[np.isfinite(values)] for layer, values in columns.items()}
+    low, high = (
+        {layer: float(np.quantile(values, q)) for layer, values in known.items() if values.size} for q in (0.05, 0.95)
+    )
+    return low, high
+
+
+def _write_bands(file: FilePath, normal: Normal) -> None:
+    text = json.dumps({"images": normal.band_images, "bands": {str(rank): pair for rank, pair in normal.bands.items()}})
+    partial = file.with_suffix(f".{os.getpid()}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _read_bands(file: FilePath, class_paths: ClassPaths) -> Normal | None:
+    try:
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        bands = {int(rank): (dict(low), dict(high)) for rank, (low, high) in stored["bands"].items()}
+        return Normal(class_paths, bands, int(stored["images"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        log.warning("measuring normal images again, %s is damaged: %s", file.name, error)
+        return None

@@ -1,0 +1,141 @@
+"""The classifiers that can be chosen, with their data sets and extractors, loaded when first asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from dashboard.settings import Settings
+from engine.attacks.catalogue import attacks
+from engine.datasets.catalogue import load_dataset
+from engine.datasets.dataset import Dataset
+from engine.datasets.folder import folder_dataset
+from engine.errors import DatasetError, UnknownNameError
+from engine.network.classifiers import Classifier, available_classifiers, load_custom
+from engine.paths.extraction import EffectivePath
+
+MAX_LOADED = 4
+MAX_EXTRACTORS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedClassifier:
+    """A classifier ready for use.
+
+    Attributes:
+        classifier: the model with its classes and content key.
+        dataset: the data set its images come from.
+        lock: held while the model runs, since activations are recorded with hooks.
+    """
+
+    classifier: Classifier
+    dataset: Dataset
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    _extractors: OrderedDict[float, EffectivePath] = field(default_factory=OrderedDict)
+
+    def extractor(self, theta: float) -> EffectivePath:
+        """The path extractor for a θ; the traced network is kept. Call it with the lock held."""
+        if theta not in self._extractors:
+            self._extractors[theta] = EffectivePath(self.classifier.module, theta=theta)
+            while len(self._extractors) > MAX_EXTRACTORS:
+                self._extractors.popitem(last=False)
+        self._extractors.move_to_end(theta)
+        return self._extractors[theta]
+
+
+class Classifiers:
+    """What there is to choose from; keeps the classifiers used last."""
+
+    attacks = attacks
+
+    def __init__(self, settings: Settings) -> None:
+        """Reads which classifiers exist, and loads an own model named on the command line.
+
+        Raises:
+            EngineError: if the own model, its checkpoint or its data set cannot be used.
+        """
+        self._settings = settings
+        self._registry = available_classifiers(settings.data_dir / "models")
+        self._loaded: OrderedDict[str, LoadedClassifier] = OrderedDict()
+        self._lock = threading.RLock()
+        self._default: str | None = None
+        self._own = self._load_own() if settings.model else None
+
+    def labels(self) -> dict[str, str]:
+        """What a person reads, by name; an own model comes first."""
+        own = {self._own.classifier.name: self._own.classifier.label} if self._own else {}
+        return own | {entry.name: entry.label for entry in self._registry}
+
+    def model_names(self) -> Sequence[str]:
+        """The names of all classifiers."""
+        return list(self.labels())
+
+    def default_model(self) -> str:
+        """The classifier shown first: the own one, or the first whose data set is on this machine."""
+        with self._lock:
+            if self._default is None:
+                self._default = self._first_usable()
+            return self._default
+
+    def get(self, name: str) -> LoadedClassifier:
+        """The classifier of that name.
+
+        Raises:
+            UnknownNameError: if there is none.
+            EngineError: if its weights or its data set cannot be read.
+        """
+        if self._own and name == self._own.classifier.name:
+            return self._own
+        with self._lock:
+            if name not in self._loaded:
+                classifier = self._registry[name].create()
+                self._loaded[name] = LoadedClassifier(classifier, self._dataset(classifier.dataset))
+                while len(self._loaded) > MAX_LOADED:
+                    self._loaded.popitem(last=False)
+            self._loaded.move_to_end(name)
+            return self._loaded[name]
+
+    def datasets(self) -> dict[str, str]:
+        """The name of each classifier's data set, by the classifier's name."""
+        own = {self._own.classifier.name: self._own.classifier.dataset} if self._own else {}
+        return own | {entry.name: entry.facts["dataset"] for entry in self._registry}
+
+    def class_count(self, model: str) -> int:
+        """The number of classes a classifier tells apart."""
+        return len(self.get(model).classifier.classes)
+
+    def image_count(self, model: str) -> int:
+        """The number of test images of a classifier's data set."""
+        return len(self.get(model).dataset.test)
+
+    def _dataset(self, name: str) -> Dataset:
+        return load_dataset(name, root=self._settings.datasets_dir)
+
+    def _load_own(self) -> LoadedClassifier:
+        settings = self._settings
+        assert settings.model is not None
+        folder = settings.dataset_dir
+        dataset = folder_dataset(folder) if folder else self._dataset(settings.dataset or "digits")
+        classifier = load_custom(
+            settings.model,
+            settings.checkpoint,
+            dataset=dataset.name,
+            classes=dataset.classes,
+            image_shape=dataset.image_shape,
+        )
+        return LoadedClassifier(classifier, dataset)
+
+    def _first_usable(self) -> str:
+        if self._own:
+            return self._own.classifier.name
+        if not len(self._registry):
+            raise UnknownNameError("There is no classifier on this machine; reinstall, or start with --model.")
+        for name in self._registry.names():
+            try:
+                self.get(name)
+            except DatasetError:
+                continue
+            return name
+        return self._registry.names()[0]

@@ -1,0 +1,35 @@
+"""What the person who starts the server decides."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+MAX_UPLOAD_BYTES = 10 * 1024 * 1024
+# A file travels as base64 inside JSON, a third larger than it is.
+MAX_BODY_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Options of one server.
+
+    Attributes:
+        data_dir: folder of uploads, caches and trained models.
+        datasets_dir: folder of data set files, or None for the engine's default.
+        model: ``package.module:factory`` of an own model, or None.
+        checkpoint: weights of the own model, or None for those the factory sets.
+        dataset: data set the own model is shown with, or None.
+        dataset_dir: folder with one subfolder per class, used instead of ``dataset``, or None.
+        host: address the server listens on.
+        allowed_hosts: further names a browser may call the server by.
+        password: asked from every visitor, or None.
+    """
+
+    data_dir: Path
+    datasets_dir: Path | None = None
+    model: str | None = None
+    checkpoint: Path | None = None
+    dataset: str | None = None
+    dataset_dir: Path | None = None
+    host: str = "127.0.0.1"
+    allowed_hosts: tuple[str, ...] = ()
+    password: str | None = None

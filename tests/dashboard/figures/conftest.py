@@ -1,0 +1,6 @@
+import pytest
+
+
+@pytest.fixture(params=["light", "dark"])
+def theme(request):
+    return request.param
