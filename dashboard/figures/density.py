@@ -9,7 +9,8 @@ import plotly.graph_objects as go
 from dashboard.figures.labels import Series, layer_ticks, plain, series, unique_labels
 from dashboard.figures.theme import Theme, bar_marker, new_figure, palette
 
-_MEANINGS = ("accent", "shared", "adversarial", "clean", "reference")
+_MEANINGS = ("clean", "adversarial", "shared", "reference")
+_WITHOUT_MEANING = ("accent", "muted")
 
 
 def density_per_layer(layers: Sequence[str], values: Mapping[str, Series], theme: Theme = "light") -> go.Figure:
@@ -27,7 +28,7 @@ def density_per_layer(layers: Sequence[str], values: Mapping[str, Series], theme
     figure = new_figure(theme, bargap=0.3, bargroupgap=0.06, showlegend=len(values) > 1)
     names = unique_labels(layers)
     for place, (label, densities) in enumerate(values.items()):
-        meaning = label if label in _MEANINGS else _MEANINGS[place % len(_MEANINGS)]
+        meaning = label if label in _MEANINGS else _WITHOUT_MEANING[place % len(_WITHOUT_MEANING)]
         bars = go.Bar(
             name=plain(label),
             x=names,

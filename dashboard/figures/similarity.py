@@ -42,7 +42,7 @@ def layer_similarity(
         seen += [low, high]
         _add_band(figure, names, low, high, colors["muted"])
     lines = (
-        ("pinned", "reference", reference),
+        ("reference", "reference", reference),
         ("clean", "clean", clean),
         ("adversarial", "adversarial", adversarial),
     )

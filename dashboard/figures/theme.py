@@ -52,6 +52,7 @@ CUES: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
         "shared": ("square", "dot", "."),
         "reference": ("triangle-up", "dashdot", "x"),
         "accent": ("circle", "solid", ""),
+        "muted": ("circle", "dot", "."),
     }
 )
 

@@ -30,6 +30,8 @@ BAND_IMAGES = 200
 BAND_BATCH = 20
 # Work that no open page has asked about for this long makes room for work that one waits for.
 FORGOTTEN_AFTER_S = 15.0
+# A failure stays on the page; coming back to it later tries again.
+RETRIED_AFTER_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,11 +81,11 @@ class NormalPaths:
         self._thread: threading.Thread | None = None
 
     def ask(self, model: str, theta: float) -> Work:
-        """How far it is; starts it when nobody has yet. Never waits."""
+        """How far it is; starts it when nobody has yet, or anew some time after it failed. Never waits."""
         key = (model, theta)
         with self._lock:
             work = self._works.get(key)
-            if work is None:
+            if work is None or (work.error is not None and time.monotonic() - work.asked > RETRIED_AFTER_S):
                 work = self._works[key] = Work()
                 self._waiting.append(key)
                 self._lock.notify()
@@ -92,13 +94,6 @@ class NormalPaths:
                 self._thread = threading.Thread(target=self._run, name="class paths", daemon=True)
                 self._thread.start()
             return work
-
-    def retry(self, model: str, theta: float) -> None:
-        """Forgets a failure, so that the next question starts it again."""
-        with self._lock:
-            work = self._works.get((model, theta))
-            if work is not None and work.error is not None:
-                del self._works[(model, theta)]
 
     def _run(self) -> None:
         while True:

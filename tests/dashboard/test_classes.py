@@ -33,13 +33,23 @@ def test_two_classes_are_compared_in_numbers_and_examples(client, ready, service
     assert f"{paths[3].jaccard(paths[5]):.3f}" in text
 
 
-def test_without_a_pair_the_card_says_what_to_do(client, ready):
+def test_without_a_pair_the_most_similar_one_is_compared(client, ready, services):
     card = cards.PAIR
     outputs = [(card.part("graph"), "figure"), (card.part("message"), "children"), (card.part("place"), "className")]
     inputs = [("classes-selection", "data", ""), ("theme", "data", "light"), ("classes-paths", "data", None)]
     response = call(client, outputs, inputs).json["response"]
-    assert "is-empty" in response[card.part("place")]["className"]
-    assert "Click a cell" in str(response[card.part("message")])
+    paths = services.normal_paths.ask("lenet5-digits", 0.5).normal.class_paths.paths
+    likeness, first, second = max((paths[a].jaccard(paths[b]), a, b) for a in range(10) for b in range(a))
+    numbers = [
+        ("classes-summary", "children"),
+        ("classes-pair-numbers", "children"),
+        ("classes-pair-examples", "children"),
+    ]
+    told = str(call(client, numbers, [inputs[0], inputs[2]]).json["response"])
+    assert f"{second} and {first}" in told
+    assert f"{likeness:.3f}" in told
+    shown = str(response[card.part("graph")]["figure"])
+    assert all(layer in shown for layer in paths[0].layers)
 
 
 def test_finished_class_paths_are_read_from_disk_by_another_server(ready, services, tmp_path):

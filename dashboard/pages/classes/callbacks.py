@@ -10,7 +10,7 @@ from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 
 from dashboard.components.background import background_state
 from dashboard.components.controls import field_errors
-from dashboard.components.figure_card import Nothing, Waiting, register_card
+from dashboard.components.figure_card import Waiting, register_card
 from dashboard.components.help import register_help
 from dashboard.components.pictures import picture_url
 from dashboard.figures.class_matrix import class_similarity
@@ -97,9 +97,7 @@ def _matrix(class_paths: ClassPaths, _selection: Selection, theme: str) -> go.Fi
 
 
 def _pair(class_paths: ClassPaths, selection: Selection, theme: str) -> go.Figure:
-    if selection.pair is None:
-        raise Nothing("Click a cell of the matrix, or choose two classes above, to compare them layer by layer.")
-    first, second = (class_paths.paths[index] for index in selection.pair)
+    first, second = (class_paths.paths[index] for index in _shown_pair(class_paths, selection))
     return pair_similarity(first.layers, first.jaccard_per_layer(second), theme)
 
 
@@ -137,15 +135,14 @@ def _register_words(app: Dash, services: Services) -> None:
         if class_paths is None:
             return None, None, None
         summary = _summary(class_paths)
-        if selection.pair is None:
-            return summary, None, None
-        return summary, _pair_numbers(class_paths, selection.pair), _pair_examples(services, selection)
+        pair = _shown_pair(class_paths, selection)
+        return summary, _pair_numbers(class_paths, pair), _pair_examples(services, selection, pair)
 
 
 def _summary(class_paths: ClassPaths) -> list[object]:
     matrix, names = class_paths.similarity(), class_paths.class_names
     away = ~np.eye(len(matrix), dtype=bool)
-    pair = np.unravel_index(np.nanargmax(np.where(away, matrix, -1.0)), matrix.shape)
+    pair = _closest_pair(matrix)
     means = np.array([np.nanmean(row[others]) for row, others in zip(matrix, away, strict=True)])
     loner = int(np.nanargmin(means))
     return [
@@ -159,6 +156,18 @@ def _summary(class_paths: ClassPaths) -> list[object]:
     ]
 
 
+def _closest_pair(matrix: np.ndarray) -> tuple[int, int]:
+    """The two classes of the largest similarity in a (K, K) matrix."""
+    below = np.tril(np.ones_like(matrix, dtype=bool), -1)
+    second, first = np.unravel_index(np.nanargmax(np.where(below, matrix, -1.0)), matrix.shape)
+    return int(first), int(second)
+
+
+def _shown_pair(class_paths: ClassPaths, selection: Selection) -> tuple[int, int]:
+    """The chosen pair, and until one is chosen the most similar one."""
+    return selection.pair or _closest_pair(class_paths.similarity())
+
+
 def _percent(share: float) -> str:
     return f"{100 * float(share):.1f}\u00a0%"
 
@@ -168,6 +177,7 @@ def _pair_numbers(class_paths: ClassPaths, pair: tuple[int, int]) -> list[html.D
     names = [class_paths.class_names[index] for index in pair]
     shared = _shared_count(first, second)
     rows = (
+        ("classes", f"{names[0]} and {names[1]}"),
         ("shared synapses", f"{shared:,}"),
         (f"only {names[0]}", f"{_count(first) - shared:,}"),
         (f"only {names[1]}", f"{_count(second) - shared:,}"),
@@ -185,11 +195,11 @@ def _shared_count(first: Path, second: Path) -> int:
     return sum(len(np.intersect1d(one, other, assume_unique=True)) for one, other in pairs)
 
 
-def _pair_examples(services: Services, selection: Selection) -> list[html.Div]:
+def _pair_examples(services: Services, selection: Selection, pair: tuple[int, int]) -> list[html.Div]:
     """The first test images of both classes, each a link to Inspect."""
     dataset = services.choices.get(selection.model).dataset
     rows = []
-    for index in dict.fromkeys(selection.pair or ()):
+    for index in dict.fromkeys(pair):
         chosen = np.flatnonzero(dataset.test.labels == index)[:EXAMPLES]
         links = [
             dcc.Link(

@@ -20,7 +20,7 @@ MATRIX = Card(
 PAIR = Card(
     "classes-pair",
     "The two classes, layer by layer",
-    "Where do the two classes go separate ways?",
+    "Where do the two classes go separate ways? The most similar two, until you choose others.",
     (_CLASS_PATH, "|Sa ∩ Sb| / |Sa ∪ Sb| of the synapses of each layer."),
     QIU,
     250,

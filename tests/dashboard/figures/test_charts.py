@@ -55,10 +55,10 @@ def test_layer_similarity(theme):
     lines = traces(figure)
     assert list(lines["clean"].y) == [1.0, 0.9, 0.95]
     np.testing.assert_array_equal(lines["adversarial"].y, [0.8, np.nan, 0.7])
-    assert list(lines["pinned"].y) == [0.99, 0.98, 0.97]
+    assert list(lines["reference"].y) == [0.99, 0.98, 0.97]
     assert list(lines["normal, lower"].y) == [0.9] * 3
     assert lines["normal, upper"].fill == "tonexty"
-    drawn = [lines[name] for name in ("clean", "adversarial", "pinned")]
+    drawn = [lines[name] for name in ("clean", "adversarial", "reference")]
     assert len({line.line.dash for line in drawn}) == len({line.marker.symbol for line in drawn}) == 3
 
 
