@@ -1,0 +1,84 @@
+"""The app as a person starts it, and a browser that reports what it should not do."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlparse
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tests.conftest import find_chromium
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    executable = find_chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def address(chromium, tmp_path_factory):
+    """The address of an app started by the README's own command, on a free port and with a home of its own."""
+    log = tmp_path_factory.mktemp("app") / "log"
+    home = tmp_path_factory.mktemp("app-home")
+    command = [sys.executable, "-u", "app.py", "--port", "0", "--data-dir", str(home)]
+    with open(log, "w") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env=os.environ | {"DETOUR_HOME": str(home)}
+        )
+    try:
+        for _ in range(600):
+            found = re.search(r"Detour is at (http://\S+)", log.read_text())
+            if found or process.poll() is not None:
+                break
+            time.sleep(0.1)
+        assert found, log.read_text()
+        yield found[1]
+    finally:
+        process.terminate()
+        assert process.wait(10) is not None
+
+
+@pytest.fixture
+def visit(chromium, address):
+    """Opens pages; afterwards there must be no console error and no request to another machine."""
+    errors, elsewhere, contexts = [], [], []
+
+    def follow(page):
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+
+    def note(request):
+        host = urlparse(request.url).hostname
+        if urlparse(request.url).scheme.startswith("http") and host != "127.0.0.1":
+            elsewhere.append(request.url)
+
+    def open_page(path="/", **settings):
+        context = chromium.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True, **settings)
+        context.set_default_timeout(20_000)
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        context.on("request", note)
+        contexts.append(context)
+        page = context.new_page()
+        follow(page)
+        page.goto(path if path.startswith("http") else address + path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert errors == []
+    assert elsewhere == []
