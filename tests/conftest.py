@@ -1,10 +1,18 @@
 """Where the tests find real data, a browser, and a home of their own."""
 
 import os
+import re
 import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -50,3 +58,34 @@ def find_chromium():
             pytest.fail(message)
         pytest.skip(message)
     return found
+
+
+@dataclass(frozen=True)
+class Server:
+    """An app in a process of its own: its address, its process and its data directory."""
+
+    address: str
+    process: subprocess.Popen
+    home: Path
+
+
+@contextmanager
+def running_app(home, *options):
+    """The app as the README's command starts it, under its production server, on a free port."""
+    log = home / "server.log"
+    command = [sys.executable, "-u", "app.py", "--port", "0", "--data-dir", str(home), *options]
+    with open(log, "w") as output:
+        environment = os.environ | {"DETOUR_HOME": str(home)}
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env=environment)
+    try:
+        found = None
+        for _ in range(600):
+            found = re.search(r"Detour is at (http://\S+)", log.read_text())
+            if found or process.poll() is not None:
+                break
+            time.sleep(0.1)
+        assert found, log.read_text()
+        yield Server(found[1], process, home)
+    finally:
+        process.terminate()
+        process.wait(10)

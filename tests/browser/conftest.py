@@ -1,19 +1,12 @@
 """The app as a person starts it, and a browser that reports what it should not do."""
 
-import os
-import re
-import subprocess
-import sys
-import time
-from pathlib import Path
 from urllib.parse import urlparse
 
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.conftest import find_chromium
+from tests.conftest import find_chromium, running_app
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
@@ -31,25 +24,9 @@ def chromium():
 
 @pytest.fixture(scope="session")
 def address(chromium, tmp_path_factory):
-    """The address of an app started by the README's own command, on a free port and with a home of its own."""
-    log = tmp_path_factory.mktemp("app") / "log"
-    home = tmp_path_factory.mktemp("app-home")
-    command = [sys.executable, "-u", "app.py", "--port", "0", "--data-dir", str(home)]
-    with open(log, "w") as output:
-        process = subprocess.Popen(
-            command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env=os.environ | {"DETOUR_HOME": str(home)}
-        )
-    try:
-        for _ in range(600):
-            found = re.search(r"Detour is at (http://\S+)", log.read_text())
-            if found or process.poll() is not None:
-                break
-            time.sleep(0.1)
-        assert found, log.read_text()
-        yield found[1]
-    finally:
-        process.terminate()
-        assert process.wait(10) is not None
+    """The address of an app with a home of its own."""
+    with running_app(tmp_path_factory.mktemp("app-home")) as server:
+        yield server.address
 
 
 @pytest.fixture
