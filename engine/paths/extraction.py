@@ -179,7 +179,8 @@ def _pass_layer(
     source = operation.inputs[0]
     inputs, outputs = activations[source], activations[operation.node]
     if layer.is_linear:
-        inputs, outputs = inputs[:, :, None, None], outputs[:, :, None, None]
+        # reshaped, not indexed by None: the arrays stay contiguous, and the kernel is compiled once instead of twice
+        inputs, outputs = inputs.reshape(*inputs.shape, 1, 1), outputs.reshape(*outputs.shape, 1, 1)
     weight = np.ascontiguousarray(layer.weight.float().cpu().numpy())
     synapses, begins = kernel.select_in_layer(
         inputs, outputs, mask, weight, layer.stride, layer.offset, layer.dilation, layer.shape.groups, theta,

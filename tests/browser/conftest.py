@@ -3,10 +3,12 @@
 from urllib.parse import urlparse
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests.conftest import find_chromium, running_app
 
+# A first start compiles the kernels; what is slow on a busy machine is not wrong.
+expect.set_options(timeout=30_000)
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"

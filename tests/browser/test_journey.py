@@ -15,8 +15,13 @@ pytestmark = pytest.mark.browser
 def settled(page):
     """Waits until the verdict stands and every figure is drawn."""
     expect(page.locator("#inspect-verdict")).not_to_be_empty()
+    drawn(page)
+
+
+def drawn(page):
+    """Waits until every figure is drawn and nothing is under way."""
     expect(page.locator(".figure-place.is-waiting")).to_have_count(0, timeout=60_000)
-    expect(page.locator("html[data-dash-is-loading], [data-dash-is-loading=true]")).to_have_count(0)
+    expect(page.locator("[data-dash-is-loading=true]")).to_have_count(0)
 
 
 def verdict(page):
@@ -135,7 +140,7 @@ def test_the_classes_page_compares_two_classes(visit):
 def test_no_serious_accessibility_violation(visit, path, width, theme):
     page = visit(path, color_scheme=theme, bypass_csp=True)
     page.set_viewport_size({"width": width, "height": 900})
-    expect(page.locator(".figure-place.is-waiting")).to_have_count(0, timeout=60_000)
+    drawn(page)
     results = Axe().run(page)
     serious = [v for v in results.response["violations"] if v["impact"] in ("serious", "critical")]
     assert not serious, [(v["id"], [node["html"][:200] for node in v["nodes"]]) for v in serious]
