@@ -70,6 +70,7 @@ def test_a_person_attacks_an_image_and_shares_the_view(visit, tmp_path):
 
     page.go_back()
     expect(page.locator("#inspect-verdict")).not_to_have_text(stronger)
+    settled(page)
     page.go_forward()
     expect(page.locator("#inspect-verdict")).to_have_text(stronger)
 
