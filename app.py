@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import click
-import waitress
 
-from dashboard.application import create_app
-from dashboard.security import is_loopback
-from dashboard.services import EXTENSION
-from dashboard.settings import MAX_BODY_BYTES, Settings
-from engine.errors import EngineError
-from engine.locations import data_directory
-
-THREADS = 8
+ROOT = Path(__file__).resolve().parent
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _READABLE_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -33,37 +26,14 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--allow-remote", is_flag=True, help="Let other machines in without a password.")
 @click.option("--allowed-host", multiple=True, help="Further name the server is called by; may be repeated.")
 @click.option("--password", envvar="DETOUR_PASSWORD", help="Ask every visitor for it (any user name).")
-def main(
-    host: str, port: int, data_dir: Path | None, allow_remote: bool, allowed_host: tuple[str, ...], **rest
-) -> None:
+def main(**options) -> None:
     """Shows in a browser how an attack leads an image classifier astray."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    if not is_loopback(host) and not (allow_remote or rest["password"]):
-        raise click.UsageError(
-            f"{host} can be reached from other machines. Set --password, or --allow-remote to let everybody in."
-        )
-    if rest["model"] is None and (rest["checkpoint"] or rest["dataset"] or rest["dataset_dir"]):
-        raise click.UsageError("--checkpoint, --dataset and --dataset-dir belong to an own model; give --model too.")
-    names = tuple(name.lower() for name in allowed_host)
-    settings = Settings(data_dir=data_dir or data_directory(), host=host, allowed_hosts=names, **rest)
-    try:
-        app = create_app(settings)
-    except EngineError as error:
-        raise click.ClickException(str(error)) from error
-    _serve(app, host, port)
+    click.echo("Starting Detour …", err=True)
+    # torch and Dash take seconds to import. Meanwhile a first start compiles the kernels, on the other core.
+    compiling = subprocess.Popen([sys.executable, "-m", "engine.paths.compilation"], cwd=ROOT)
+    from dashboard.serving import serve
 
-
-def _serve(app, host: str, port: int) -> None:
-    try:
-        server = waitress.create_server(
-            app.server, host=host, port=port, threads=THREADS, ident=None, max_request_body_size=4 * MAX_BODY_BYTES
-        )
-    except OSError as error:
-        raise click.ClickException(f"cannot listen on {host}:{port} ({error}); choose another --port.") from error
-    app.server.extensions[EXTENSION].warm_up()
-    shown = f"[{host}]" if ":" in host else host
-    click.echo(f"Detour is at http://{shown}:{getattr(server, 'effective_port', port)}")
-    server.run()
+    serve(compiling, **options)
 
 
 if __name__ == "__main__":

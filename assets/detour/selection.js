@@ -1,5 +1,6 @@
 /* The selection lives in the URL. A page's controls are gathered into a query string, which is pushed to the history; the
-   string goes to the server as it is and is checked there. */
+   string goes to the server as it is and is checked there. What a control changes is changed in the page's own selection
+   ("current" below), never in the address: pressing back and forward fast, the two differ for a moment. */
 (function () {
   "use strict";
   const noUpdate = () => window.dash_clientside.no_update;
@@ -9,9 +10,9 @@
     return window.dash_clientside.callback_context.triggered.map((one) => one.prop_id);
   }
 
-  /* Sets or removes fields of the current query; fields of other pages stay as they are. */
-  function withFields(fields) {
-    const query = new URLSearchParams(window.location.search);
+  /* Sets or removes fields of a query; fields of other pages stay as they are. */
+  function withFields(current, fields) {
+    const query = new URLSearchParams(current);
     for (const [name, value] of Object.entries(fields)) {
       if (value === null || value === undefined) query.delete(name);
       else query.set(name, String(value).trim());
@@ -37,8 +38,8 @@
 
   /* What the page itself put into a control is no choice of the visitor: it is not written into the URL, and a field that is
      wrong there (its control is empty) stays as it is until it is corrected. */
-  function withoutRendered(fields, rendered) {
-    const query = new URLSearchParams(window.location.search);
+  function withoutRendered(current, fields, rendered) {
+    const query = new URLSearchParams(current);
     const chosen = {};
     for (const [name, value] of Object.entries(fields)) {
       const text = value === null || value === undefined ? "" : String(value).trim();
@@ -49,30 +50,33 @@
     return chosen;
   }
 
-  function commit(fields) {
-    const search = withFields(fields);
-    if (search === window.location.search) return noUpdate();
+  function commit(current, fields) {
+    const search = withFields(current, fields);
+    if (search === withFields(current, {})) return noUpdate();
     const triggered = triggeredIds();
     push(search, triggered.length === 1 ? triggered[0] : null);
     return search;
   }
 
   /* Another model or attack has other images, classes and settings: the page is laid out anew for it. */
-  function commitAndReload(fields) {
-    push(withFields(fields), null);
+  function commitAndReload(current, fields) {
+    push(withFields(current, fields), null);
     return noUpdate();
   }
 
-  function dropSettings(fields) {
-    for (const name of new URLSearchParams(window.location.search).keys()) {
+  function dropSettings(current, fields) {
+    for (const name of new URLSearchParams(current).keys()) {
       if (name.startsWith("set.")) fields[name] = null;
     }
     return fields;
   }
 
+  /* Back and forward always lay the page out anew: pressed fast, the view that is still remembered as shown is on its way out. */
+  window.addEventListener("popstate", () => window.dash_clientside.set_props("shown-selection", { data: null }));
+
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.selection = {
-    inspect: function (image, epsilon, seed, rank, theta, target, pin, edges, units, settings, ids, facts) {
+    inspect: function (image, epsilon, seed, rank, theta, target, pin, edges, units, settings, ids, facts, current) {
       const fields = { image, seed, rank, theta, edges, units };
       fields.epsilon = facts.has_epsilon ? epsilon : null;
       fields.target = target;
@@ -83,29 +87,29 @@
         const given = settings[index] === null || settings[index] === undefined ? "" : String(settings[index]);
         if (!(wrong && given === "")) fields["set." + id.name] = given === usual ? null : given;
       });
-      const chosen = withoutRendered(fields, facts.rendered);
+      const chosen = withoutRendered(current, fields, facts.rendered);
       if (chosen.target === "any") chosen.target = null;
-      return commit(chosen);
+      return commit(current, chosen);
     },
-    model: function (model, facts) {
+    model: function (model, facts, current) {
       if (!model || model === facts.model) return noUpdate();
       const same = facts.datasets[model] === facts.datasets[facts.model];
       const fields = { model, target: null, pair: null };
       if (!same) Object.assign(fields, { image: null, pin: null });
-      return commitAndReload(fields);
+      return commitAndReload(current, fields);
     },
-    attack: function (attack, facts) {
+    attack: function (attack, facts, current) {
       if (!attack || attack === facts.attack) return noUpdate();
-      return commitAndReload(dropSettings({ attack, epsilon: null }));
+      return commitAndReload(current, dropSettings(current, { attack, epsilon: null }));
     },
     /* Two classes are chosen in the lists or by a click on the matrix. */
-    classes: function (theta, click, first, second, facts) {
+    classes: function (theta, click, first, second, facts, current) {
       let pair = [first, second];
       const clicked = triggeredIds().some((id) => id.endsWith(".clickData")) && click;
       if (clicked) pair = click.points[0].customdata.map(String);
       const both = pair.every((one) => one !== null && one !== undefined && one !== "");
       const fields = { theta, pair: both ? pair.join("-") : null };
-      const search = commit(withoutRendered(fields, facts.rendered));
+      const search = commit(current, withoutRendered(current, fields, facts.rendered));
       return clicked ? [search, pair[0], pair[1]] : [search, noUpdate(), noUpdate()];
     },
     /* Remembers what the controls now show, so that only a foreign change of the URL lays the page out anew. */
@@ -113,8 +117,9 @@
       return { path: window.location.pathname, search: search || "" };
     },
     links: function (shown, ids) {
-      const search = (shown && shown.search) || "";
-      const active = (id) => (shown && shown.path === id.path ? "rail-link active" : "rail-link");
+      if (!shown) return [ids.map(noUpdate), ids.map(noUpdate)];
+      const search = shown.search || "";
+      const active = (id) => (shown.path === id.path ? "rail-link active" : "rail-link");
       return [ids.map((id) => id.path + search), ids.map(active)];
     },
     copy: function (clicks) {

@@ -89,11 +89,11 @@ class Services:
     def _first_view(self) -> None:
         try:
             selection = self.select("")
-            self.normal_paths.ask(selection.model, selection.theta)
             view = self.inspections.inspect(selection)
             for subject in (view.clean, view.adversarial):
                 for rank in (1, 2):
                     self.inspections.path(selection, subject, rank)
+            self.normal_paths.ask(selection.model, selection.theta)
         except EngineError as error:
             log.warning("the first view cannot be prepared: %s", error)
 

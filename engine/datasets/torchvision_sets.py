@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torchvision
 
 from engine.datasets.dataset import ArrayImages, Dataset, content_key
 from engine.datasets.folder import folder_dataset
@@ -24,7 +25,7 @@ def mnist_dataset(root: Path, download: bool, progress: Progress) -> Dataset:
     """MNIST from ``root/MNIST/raw``: 60,000 training and 10,000 test images (1, 28, 28)."""
 
     def read(is_train: bool) -> Arrays:
-        data = torchvision.datasets.MNIST(root, train=is_train, download=download)
+        data = _torchvision().MNIST(root, train=is_train, download=download)
         return data.data.numpy()[:, np.newaxis], data.targets.numpy().astype(np.int64)
 
     return _build("mnist", "MNIST", DIGITS, read, root, "root/MNIST/raw/*-ubyte", download, progress)
@@ -46,7 +47,7 @@ def cifar10_dataset(root: Path, download: bool, progress: Progress) -> Dataset:
         return data
 
     def read(is_train: bool) -> Arrays:
-        data = torchvision.datasets.CIFAR10(root, train=is_train, download=download)
+        data = _torchvision().CIFAR10(root, train=is_train, download=download)
         return np.ascontiguousarray(data.data.transpose(0, 3, 1, 2)), np.asarray(data.targets, dtype=np.int64)
 
     where = "root/cifar10/{train,test}/CLASS/*.png or root/cifar-10-batches-py"
@@ -57,10 +58,15 @@ def svhn_dataset(root: Path, download: bool, progress: Progress) -> Dataset:
     """SVHN (cropped) from ``root/{train,test}_32x32.mat``: 73,257 training and 26,032 test images (3, 32, 32)."""
 
     def read(is_train: bool) -> Arrays:
-        data = torchvision.datasets.SVHN(root, split="train" if is_train else "test", download=download)
+        data = _torchvision().SVHN(root, split="train" if is_train else "test", download=download)
         return data.data, np.asarray(data.labels, dtype=np.int64)
 
     return _build("svhn", "SVHN", DIGITS, read, root, "root/{train,test}_32x32.mat", download, progress)
+
+
+def _torchvision() -> ModuleType:
+    """torchvision's data sets; the import takes more than a second, and the embedded digits need none of it."""
+    return import_module("torchvision.datasets")
 
 
 def _build(

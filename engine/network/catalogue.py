@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any, Protocol
 
 from torch import nn
 
 from engine.errors import InvalidInputError
 from engine.network.architectures.alexnet32 import AlexNet32
-from engine.network.architectures.imagenet import (
-    NormalizedAlexNet,
-    NormalizedInception,
-    NormalizedVGG16,
-    resnet18,
-    resnet50,
-)
 from engine.network.architectures.lenet5 import LeNet5
-from engine.network.architectures.resnet32 import ResNet18Small
 from engine.network.architectures.vgg32 import VGG16Small
 from engine.network.normalize import Normalize
 from engine.registry import Entry, Registry
@@ -93,6 +86,16 @@ def _factory(
     return create
 
 
+def _on_torchvision(module: str, name: str) -> Make:
+    """An architecture built on torchvision's, which takes more than a second to import and is loaded when asked for."""
+
+    def make(classes: int, image_shape: Shape, normalize: Normalize) -> nn.Module:
+        architecture = getattr(import_module(f"engine.network.architectures.{module}"), name)
+        return architecture(classes, image_shape, normalize)  # type: ignore[no-any-return]
+
+    return make
+
+
 def _compatible(channels: int | None, smallest: int) -> Callable[[HasImageShape], bool]:
     def check(data: HasImageShape) -> bool:
         shape = data.image_shape
@@ -137,18 +140,26 @@ SMALL_COLOUR = ("cifar10", "svhn")
 _add("lenet5", "LeNet-5", LeNet5, (1, 28, 28), ("mnist", "digits"), LENET_PAPER, smallest=12)
 _add("alexnet32", "AlexNet (32×32)", AlexNet32, (3, 32, 32), SMALL_COLOUR, ALEXNET_PAPER, smallest=16)
 _add("vgg16_32", "VGG-16 (32×32)", VGG16Small, (3, 32, 32), SMALL_COLOUR, VGG_PAPER, smallest=32)
-_add("resnet18_32", "ResNet-18 (32×32)", ResNet18Small, (3, 32, 32), SMALL_COLOUR, RESNET_PAPER, smallest=8)
+_add(
+    "resnet18_32",
+    "ResNet-18 (32×32)",
+    _on_torchvision("resnet32", "ResNet18Small"),
+    (3, 32, 32),
+    SMALL_COLOUR,
+    RESNET_PAPER,
+    smallest=8,
+)
 for _name, _label, _make, _side, _paper, _smallest, _usual in (
-    ("alexnet", "AlexNet", NormalizedAlexNet, 224, ALEXNET_PAPER, 63, IMAGENET),
-    ("vgg16", "VGG-16", NormalizedVGG16, 224, VGG_PAPER, 32, IMAGENET),
-    ("resnet18", "ResNet-18", resnet18, 224, RESNET_PAPER, 32, IMAGENET),
-    ("resnet50", "ResNet-50", resnet50, 224, RESNET_PAPER, 32, IMAGENET),
-    ("inception_v3", "Inception-v3", NormalizedInception, 299, INCEPTION_PAPER, 75, (CENTRED, CENTRED)),
+    ("alexnet", "AlexNet", "NormalizedAlexNet", 224, ALEXNET_PAPER, 63, IMAGENET),
+    ("vgg16", "VGG-16", "NormalizedVGG16", 224, VGG_PAPER, 32, IMAGENET),
+    ("resnet18", "ResNet-18", "resnet18", 224, RESNET_PAPER, 32, IMAGENET),
+    ("resnet50", "ResNet-50", "resnet50", 224, RESNET_PAPER, 32, IMAGENET),
+    ("inception_v3", "Inception-v3", "NormalizedInception", 299, INCEPTION_PAPER, 75, (CENTRED, CENTRED)),
 ):
     _add(
         _name,
         _label,
-        _make,
+        _on_torchvision("imagenet", _make),
         (3, _side, _side),
         ("imagenet",),
         _paper,

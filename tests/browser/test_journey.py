@@ -70,9 +70,24 @@ def test_a_person_attacks_an_image_and_shares_the_view(visit, tmp_path):
 
     page.go_back()
     expect(page.locator("#inspect-verdict")).not_to_have_text(stronger)
-    settled(page)
     page.go_forward()
     expect(page.locator("#inspect-verdict")).to_have_text(stronger)
+
+
+def test_back_and_forward_faster_than_the_page_draws_end_at_the_view_of_the_address(visit):
+    page = visit("/?image=test:1")
+    settled(page)
+    page.fill("#inspect-number", "2")
+    page.keyboard.press("Tab")
+    expect(page).to_have_url(re.compile("image=test%3A2"))
+    settled(page)
+    for pause in (30, 60, 150, 400):
+        page.evaluate("pause => { history.back(); setTimeout(() => history.forward(), pause); }", pause)
+        page.wait_for_timeout(pause + 100)
+        settled(page)
+        expect(page).to_have_url(re.compile("image=test%3A2"))
+        expect(page.locator("#inspect-number")).to_have_value("2")
+        expect(page.locator("[title='Test image 2']")).to_have_attribute("aria-pressed", "true")
 
 
 def test_every_export_is_what_it_says(visit):

@@ -60,6 +60,7 @@ def _register_browser_side(app: Dash) -> None:
     def tie(function: str, *parts: object, initial: bool | str = True) -> None:
         app.clientside_callback(ClientsideFunction("selection", function), *parts, prevent_initial_call=initial)
 
+    known = State(ids.FACTS, "data"), State(ids.SELECTION, "data")
     tie(
         "classes",
         Output(ids.SELECTION, "data"),
@@ -69,9 +70,9 @@ def _register_browser_side(app: Dash) -> None:
         Input(cards.MATRIX.part("graph"), "clickData"),
         Input(ids.FIRST, "value"),
         Input(ids.SECOND, "value"),
-        State(ids.FACTS, "data"),
+        *known,
     )
-    tie("model", Output(ids.MODEL_SENT, "data"), Input(ids.MODEL, "value"), State(ids.FACTS, "data"))
+    tie("model", Output(ids.MODEL_SENT, "data"), Input(ids.MODEL, "value"), *known)
     shown = Output(SHOWN, "data", allow_duplicate=True)
     tie("shown", shown, Input(ids.SELECTION, "data"), initial="initial_duplicate")
 

@@ -80,16 +80,17 @@ def _register_browser_side(app: Dash) -> None:
     values = (ids.IMAGE, "data"), (ids.EPSILON, "value"), (ids.SEED, "value"), (ids.RANK, "value"), (ids.THETA, "value")
     values += (ids.TARGET, "value"), (ids.PIN, "data"), (ids.EDGES, "value"), (ids.UNITS, "value")
     setting = {"type": ids.SETTING, "name": ALL}
+    known = State(ids.FACTS, "data"), State(ids.SELECTION, "data")
     tie(
         "inspect",
         Output(ids.SELECTION, "data"),
         *[Input(*value) for value in values],
         Input(setting, "value"),
         State(setting, "id"),
-        State(ids.FACTS, "data"),
+        *known,
     )
-    tie("model", Output(ids.MODEL_SENT, "data"), Input(ids.MODEL, "value"), State(ids.FACTS, "data"))
-    tie("attack", Output(ids.ATTACK_SENT, "data"), Input(ids.ATTACK, "value"), State(ids.FACTS, "data"))
+    tie("model", Output(ids.MODEL_SENT, "data"), Input(ids.MODEL, "value"), *known)
+    tie("attack", Output(ids.ATTACK_SENT, "data"), Input(ids.ATTACK, "value"), *known)
     tie(
         "image",
         Output(ids.IMAGE, "data"),
