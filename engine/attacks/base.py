@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from engine.attacks.inputs import Classes, Images, Inputs, checked_inputs, checked_seed
-from engine.attacks.logits import Logits, device_of, evaluating, succeeded
+from engine.attacks.logits import Logits, device_of, succeeded
 from engine.errors import InvalidInputError
+from engine.network.state import evaluating
 from engine.progress import Progress, silent
 from engine.registry import Parameter, Value
 

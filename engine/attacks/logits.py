@@ -1,32 +1,13 @@
-"""The model as an attack sees it: a function from images to checked logits, and the state in which it is asked."""
+"""The model as an attack sees it: a function from images to checked logits."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import chain
 
 import torch
 from torch import Tensor, nn
 
 from engine.errors import EngineError
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Puts every submodule in eval mode, and gives each its own former mode back, also after an exception.
-
-    The flags are set one by one rather than by ``module.eval()``, because a network may hold some parts frozen in eval
-    mode while the rest trains, and because an overridden ``train()`` may do more than set the flag.
-    """
-    modes = [(part, part.training) for part in module.modules()]
-    try:
-        for part, _ in modes:
-            part.training = False
-        yield
-    finally:
-        for part, mode in modes:
-            part.training = mode
 
 
 def device_of(module: nn.Module) -> torch.device:

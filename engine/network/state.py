@@ -11,11 +11,13 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     """Puts every submodule in eval mode inside the block and gives each its own flag back after it.
 
     ``model.train(was_training)`` would not do: a model whose batch norm alone is frozen has flags that differ from
-    module to module.
+    module to module. The flags are set one by one rather than by ``model.eval()``, because an overridden ``train()``
+    may do more than set the flag.
     """
     flags = [(module, module.training) for module in model.modules()]
     try:
-        model.eval()
+        for module, _ in flags:
+            module.training = False
         yield
     finally:
         for module, training in flags:

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine import EffectivePath
 from tests.paths.nets import FACTORIES, SHAPE, build
@@ -42,13 +44,19 @@ def test_partial_paths_give_the_reference_sets(n):
     assert_same(path, ReferencePath(model, image, theta=0.5, last_layers=n))
 
 
-@pytest.mark.parametrize("name", FACTORIES)
-def test_a_batch_gives_what_its_images_give_alone(name):
-    model = build(name)
-    images = torch.rand(5, *SHAPE, generator=torch.Generator().manual_seed(2))
-    extractor = EffectivePath(model)
-    together = extractor.extract(images)
-    assert all(together[n] == extractor.extract(images[n : n + 1])[0] for n in range(len(images)))
+@given(
+    name=st.sampled_from(sorted(FACTORIES)),
+    size=st.integers(1, 6),
+    theta=st.floats(0.05, 1.0),
+    rank=st.integers(1, 5),
+    seed=st.integers(0, 2**31 - 1),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_batch_gives_what_its_images_give_alone(name, size, theta, rank, seed):
+    images = torch.rand(size, *SHAPE, generator=torch.Generator().manual_seed(seed))
+    extractor = EffectivePath(build(name), theta)
+    together = extractor.extract(images, rank=rank)
+    assert together == [extractor.extract(image[None], rank=rank)[0] for image in images]
 
 
 def test_a_given_class_is_its_rank():
