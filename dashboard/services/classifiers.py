@@ -124,6 +124,7 @@ class Classifiers:
             dataset=dataset.name,
             classes=dataset.classes,
             image_shape=dataset.image_shape,
+            label=f"{settings.model.rpartition(':')[2]} · {dataset.label}",
         )
         return LoadedClassifier(classifier, dataset)
 

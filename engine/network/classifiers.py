@@ -106,6 +106,7 @@ def load_custom(
     dataset: str,
     classes: tuple[str, ...],
     image_shape: tuple[int, int, int],
+    label: str | None = None,
 ) -> Classifier:
     """Loads a user's own model: imports ``package.module:factory``, calls it, and loads the checkpoint if there is one.
 
@@ -118,6 +119,7 @@ def load_custom(
         dataset: name of the data set it is for.
         classes: class names of that data set.
         image_shape: (C, H, W) it takes.
+        label: what a person reads; the names of the factory and the data set if None.
 
     Raises:
         InvalidInputError: for a spec that cannot be imported, a factory that fails or gives no module, or logits of
@@ -133,7 +135,7 @@ def load_custom(
     name = spec.rpartition(":")[2]
     return Classifier(
         name=name,
-        label=f"{name} · {dataset}",
+        label=label or f"{name} · {dataset}",
         architecture=spec,
         dataset=dataset,
         classes=classes,

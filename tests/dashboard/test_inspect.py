@@ -173,3 +173,37 @@ def test_uploads_are_kept_once_by_content_and_leave_no_partial_file(tmp_path):
 
 def test_numpy_files_hold_float32():
     assert np.load(io.BytesIO(npy_bytes(np.zeros((1, 2, 2))))).dtype == np.float32
+
+
+def encoded(image, kind="PNG", **options):
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def odd_images():
+    """Images in unusual modes, each with what the model is expected to see of its first pixel, in 0 to 255."""
+    deep = Image.fromarray(np.full((28, 28), 0x80FF, dtype=np.uint16))
+    yield "16 bit", encoded(deep), 0x80
+    cmyk = Image.new("CMYK", (28, 28), (0, 0, 0, 255))
+    yield "CMYK", encoded(cmyk, "JPEG", quality=100), 0
+    palette = Image.new("P", (28, 28), 1)
+    palette.putpalette([255, 0, 0, 0, 0, 255])
+    yield "palette", encoded(palette), 29  # blue as grey
+    yield "palette with alpha", encoded(palette, transparency=1), 255  # laid on white
+    yield "alpha", encoded(Image.new("LA", (28, 28), (0, 0))), 255
+    frames = [Image.new("L", (28, 28), value) for value in (40, 200)]
+    yield "animated", encoded(frames[0], save_all=True, append_images=frames[1:]), 40
+    turned = Image.new("L", (28, 28), 255)
+    turned.paste(7, (0, 14, 28, 28))  # dark below; the orientation says that this is above
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    yield "EXIF-rotated", encoded(turned, exif=exif.tobytes()), 7
+
+
+@pytest.mark.parametrize(("data", "expected"), [pytest.param(*rest, id=name) for name, *rest in odd_images()])
+def test_unusual_images_are_converted_as_documented(client, services, data, expected):
+    response = send(client, data)
+    seen = services.inspections.subject("lenet5-digits", response["inspect-uploaded"]["data"])
+    assert seen.pixels.shape == (1, 28, 28)
+    assert abs(255 * seen.pixels[0, 0, 0] - expected) <= 2
