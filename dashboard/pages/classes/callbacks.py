@@ -6,18 +6,17 @@ from urllib.parse import urlencode
 
 import numpy as np
 import plotly.graph_objects as go
-from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
+from dash import Dash, Input, Output, dcc, html
 
-from dashboard.components.background import background_state
-from dashboard.components.controls import field_errors
 from dashboard.components.figure_card import Waiting, register_card
-from dashboard.components.help import register_help
 from dashboard.components.pictures import picture_url
 from dashboard.figures.class_matrix import class_similarity
 from dashboard.figures.density import density_growth, density_per_layer
 from dashboard.figures.similarity import pair_similarity
-from dashboard.frame import SHOWN, THEME
+from dashboard.frame import THEME
 from dashboard.pages.classes import cards, ids
+from dashboard.pages.classes.layout import SHELL
+from dashboard.pages.shell import tie
 from dashboard.selection import Selection
 from dashboard.services import Services
 from engine.errors import EngineError
@@ -29,9 +28,9 @@ EXAMPLES = 8
 
 def register(app: Dash, services: Services) -> None:
     """Registers the callbacks."""
+    SHELL.register(app, services)
     _register_browser_side(app)
     _register_words(app, services)
-    register_help(app, ids.HELP, ids.HELP_OPEN)
     inputs = [Input(ids.SELECTION, "data"), Input(THEME, "data"), Input(ids.PATHS, "data")]
     for card, draw in (
         (cards.MATRIX, _matrix),
@@ -41,27 +40,10 @@ def register(app: Dash, services: Services) -> None:
     ):
         register_card(app, card, _drawing(services, draw), inputs)
 
-    @app.callback(
-        Output(ids.PATHS, "data"),
-        Output(ids.PATHS_ERROR, "children"),
-        Output(ids.PATHS_ERROR, "hidden"),
-        Output(ids.POLL, "disabled"),
-        *[Output(card.part("progress"), "children") for card in cards.ALL],
-        Input(ids.POLL, "n_intervals"),
-        Input(ids.SELECTION, "data"),
-        State(ids.PATHS, "data"),
-    )
-    def follow_background(_ticks: int | None, search: str, known: str | None) -> tuple[object, ...]:
-        state = background_state(services, search, known)
-        return state.token, state.error, state.error is None, state.finished, *[state.note] * len(cards.ALL)
-
 
 def _register_browser_side(app: Dash) -> None:
-    def tie(function: str, *parts: object, initial: bool | str = True) -> None:
-        app.clientside_callback(ClientsideFunction("selection", function), *parts, prevent_initial_call=initial)
-
-    known = State(ids.FACTS, "data"), State(ids.SELECTION, "data")
     tie(
+        app,
         "classes",
         Output(ids.SELECTION, "data"),
         Output(ids.FIRST, "value"),
@@ -70,11 +52,8 @@ def _register_browser_side(app: Dash) -> None:
         Input(cards.MATRIX.part("graph"), "clickData"),
         Input(ids.FIRST, "value"),
         Input(ids.SECOND, "value"),
-        *known,
+        *SHELL.known(),
     )
-    tie("model", Output(ids.MODEL_SENT, "data"), Input(ids.MODEL, "value"), *known)
-    shown = Output(SHOWN, "data", allow_duplicate=True)
-    tie("shown", shown, Input(ids.SELECTION, "data"), initial="initial_duplicate")
 
 
 def _drawing(services: Services, draw):
@@ -115,11 +94,6 @@ def _growth(class_paths: ClassPaths, _selection: Selection, theme: str) -> go.Fi
 
 
 def _register_words(app: Dash, services: Services) -> None:
-    @app.callback(Output(ids.ERRORS, "children"), Output(ids.THETA, "invalid"), Input(ids.SELECTION, "data"))
-    def show_errors(search: str) -> tuple[object, bool]:
-        errors = services.parse(search).errors
-        return field_errors(errors), "theta" in errors
-
     @app.callback(
         Output(ids.SUMMARY, "children"),
         Output(ids.PAIR_NUMBERS, "children"),

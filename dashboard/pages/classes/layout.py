@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import urlencode
 
-from dash import dcc, html
+from dash import html
 
-from dashboard.components.controls import choice_field, field_errors, number_field, shown_value
+from dashboard.components.controls import choice_field, number_field, shown_value
 from dashboard.components.figure_card import figure_card
-from dashboard.components.help import help_panel
 from dashboard.pages.classes import cards, ids
+from dashboard.pages.shell import Shell
 from dashboard.selection import Parsed
 from dashboard.services import Services
 
@@ -27,6 +26,7 @@ HELP = [
     ("Density", "Σ|Sˡ| / Σ(all synapses of layer l): the share of the network that a path uses."),
     ("Paper", cards.QIU),
 ]
+SHELL = Shell("classes", "Classes", HELP, marked={"theta": ids.THETA}, waiting=cards.ALL)
 
 
 def build(services: Services, query: Mapping[str, object]) -> html.Div:
@@ -34,15 +34,10 @@ def build(services: Services, query: Mapping[str, object]) -> html.Div:
     parsed = services.parse_fields(query)
     return html.Div(
         [
-            dcc.Store(id=ids.SELECTION, data="?" + urlencode(dict(query), doseq=True) if query else ""),
-            dcc.Store(id=ids.FACTS, data=_facts(services, parsed)),
-            dcc.Store(id=ids.MODEL_SENT),
-            dcc.Store(id=ids.PATHS),
-            dcc.Interval(id=ids.POLL, interval=700),
-            html.H1(["Classes", help_panel(ids.HELP, ids.HELP_OPEN, "Classes", HELP)], className="page-title"),
-            html.Div(field_errors(parsed.errors), id=ids.ERRORS, role="status"),
+            *SHELL.stores(query, _facts(services, parsed)),
+            *SHELL.head(parsed),
             html.Div([_sentence(services, parsed), html.P(id=ids.SUMMARY, className="m-0")], className="panel"),
-            html.Div(id=ids.PATHS_ERROR, className="mt-3", hidden=True),
+            SHELL.paths_error("mt-3"),
             html.Div(
                 [
                     figure_card(cards.MATRIX, span="span-6 wide"),

@@ -5,11 +5,10 @@ from __future__ import annotations
 import dash_bootstrap_components as dbc
 from dash import Dash, Input, Output, State, ctx, no_update
 
-from dashboard.components.background import background_state
 from dashboard.components.figure_card import file_download
 from dashboard.components.pictures import npy_bytes, png_bytes
 from dashboard.figures.images import perturbation_figure
-from dashboard.pages.inspect import cards, ids
+from dashboard.pages.inspect import ids
 from dashboard.pages.inspect.verdict import numbers, survival, verdict
 from dashboard.selection import Selection, SelectionError
 from dashboard.services import Services
@@ -21,20 +20,6 @@ def register(app: Dash, services: Services) -> None:
     """Registers the callbacks."""
     _register_words(app, services)
     _register_downloads(app, services)
-
-    @app.callback(
-        Output(ids.PATHS, "data"),
-        Output(ids.PATHS_ERROR, "children"),
-        Output(ids.PATHS_ERROR, "hidden"),
-        Output(ids.POLL, "disabled"),
-        *[Output(card.part("progress"), "children") for card in cards.CLASS_DEPENDENT],
-        Input(ids.POLL, "n_intervals"),
-        Input(ids.SELECTION, "data"),
-        State(ids.PATHS, "data"),
-    )
-    def follow_background(_ticks: int | None, search: str, known: str | None) -> tuple[object, ...]:
-        state = background_state(services, search, known)
-        return state.token, state.error, state.error is None, state.finished, *[state.note] * len(cards.CLASS_DEPENDENT)
 
     @app.callback(
         Output(ids.PIN_NOTE, "children"),

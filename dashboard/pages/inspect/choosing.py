@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dash import ALL, ClientsideFunction, Dash, Input, Output, State, html, no_update
+from dash import ALL, Dash, Input, Output, State, html, no_update
 
-from dashboard.components.controls import field_errors
-from dashboard.components.help import register_help
 from dashboard.components.pictures import picture_url
-from dashboard.frame import SHOWN
 from dashboard.pages.inspect import ids
+from dashboard.pages.inspect.layout import SHELL
+from dashboard.pages.shell import tie
 from dashboard.selection import SelectionError
 from dashboard.services import Services
 from dashboard.services.inspection import Subject
@@ -16,22 +15,12 @@ from dashboard.services.uploads import upload_bytes
 from engine.errors import EngineError
 
 STRIP_LENGTH = 16
-MARKED = {"image": ids.NUMBER, "epsilon": ids.EPSILON, "theta": ids.THETA, "seed": ids.SEED}
 
 
 def register(app: Dash, services: Services) -> None:
     """Registers the callbacks."""
+    SHELL.register(app, services)
     _register_browser_side(app)
-    register_help(app, ids.HELP, ids.HELP_OPEN)
-
-    @app.callback(
-        Output(ids.ERRORS, "children"),
-        *[Output(control, "invalid") for control in MARKED.values()],
-        Input(ids.SELECTION, "data"),
-    )
-    def show_errors(search: str) -> tuple[object, ...]:
-        errors = services.parse(search).errors
-        return field_errors(errors), *[name in errors for name in MARKED]
 
     @app.callback(
         Output(ids.STRIP, "children"),
@@ -74,24 +63,21 @@ def register(app: Dash, services: Services) -> None:
 
 
 def _register_browser_side(app: Dash) -> None:
-    def tie(function: str, *parts: object, initial: bool | str = True) -> None:
-        app.clientside_callback(ClientsideFunction("selection", function), *parts, prevent_initial_call=initial)
-
     values = (ids.IMAGE, "data"), (ids.EPSILON, "value"), (ids.SEED, "value"), (ids.RANK, "value"), (ids.THETA, "value")
     values += (ids.TARGET, "value"), (ids.PIN, "data"), (ids.EDGES, "value"), (ids.UNITS, "value")
     setting = {"type": ids.SETTING, "name": ALL}
-    known = State(ids.FACTS, "data"), State(ids.SELECTION, "data")
     tie(
+        app,
         "inspect",
         Output(ids.SELECTION, "data"),
         *[Input(*value) for value in values],
         Input(setting, "value"),
         State(setting, "id"),
-        *known,
+        *SHELL.known(),
     )
-    tie("model", Output(ids.MODEL_SENT, "data"), Input(ids.MODEL, "value"), *known)
-    tie("attack", Output(ids.ATTACK_SENT, "data"), Input(ids.ATTACK, "value"), *known)
+    tie(app, "attack", Output(ids.ATTACK_SENT, "data"), Input(ids.ATTACK, "value"), *SHELL.known())
     tie(
+        app,
         "image",
         Output(ids.IMAGE, "data"),
         Output(ids.NUMBER, "value"),
@@ -105,6 +91,7 @@ def _register_browser_side(app: Dash) -> None:
         State(ids.FACTS, "data"),
     )
     tie(
+        app,
         "strength",
         Output(ids.EPSILON_SLIDER, "value"),
         Output(ids.EPSILON, "value"),
@@ -112,14 +99,13 @@ def _register_browser_side(app: Dash) -> None:
         Input(ids.EPSILON, "value"),
     )
     tie(
+        app,
         "pin",
         Output(ids.PIN, "data"),
         Input(ids.PIN_SET, "n_clicks"),
         Input(ids.PIN_CLEAR, "n_clicks"),
         State(ids.IMAGE, "data"),
     )
-    shown = Output(SHOWN, "data", allow_duplicate=True)
-    tie("shown", shown, Input(ids.SELECTION, "data"), initial="initial_duplicate")
 
 
 def _strip(services: Services, model: str, image: str) -> list[html.Button]:

@@ -2,10 +2,7 @@
 
 SELECTION = "inspect-selection"
 FACTS = "inspect-facts"
-ERRORS = "inspect-errors"
 WARNING = "inspect-warning"
-HELP = "inspect-help"
-HELP_OPEN = "inspect-help-open"
 
 MODEL = "inspect-model"
 NUMBER = "inspect-number"
@@ -46,8 +43,5 @@ SAVE_PNG = "inspect-save-png"
 SAVE_FILE = "inspect-save-file"
 SAVE_NOTE = "inspect-save-note"
 
-POLL = "inspect-poll"
 PATHS = "inspect-paths"
-PATHS_ERROR = "inspect-paths-error"
-MODEL_SENT = "inspect-model-sent"
 ATTACK_SENT = "inspect-attack-sent"
