@@ -5,8 +5,9 @@ from engine.paths.aggregation import ClassPaths, aggregate
 from engine.paths.class_paths import compute_class_paths
 from engine.paths.extraction import EffectivePath
 from engine.paths.path import Path, union
+from engine.version import VERSION
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __all__ = [
     "ClassPaths",
     "EffectivePath",

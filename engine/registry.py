@@ -59,12 +59,14 @@ class Parameter:
         return self._parse_number(value)
 
     def _parse_number(self, value: object) -> float | int:
-        span = (
-            f"from {'-∞' if self.low is None else self.low:g} to {'∞' if self.high is None else self.high:g}"
-            if (self.low is not None and self.high is not None)
-            else "in range"
-        )
-        wanted = f"{self.name}: expected {'a whole number' if self.kind == 'int' else 'a number'} {span}"
+        span = ""
+        if self.low is not None and self.high is not None:
+            span = f" from {self.low:.10g} to {self.high:.10g}"
+        elif self.low is not None:
+            span = f" of at least {self.low:.10g}"
+        elif self.high is not None:
+            span = f" of at most {self.high:.10g}"
+        wanted = f"{self.name}: expected {'a whole number' if self.kind == 'int' else 'a number'}{span}"
         try:
             number = float(str(value))
         except ValueError:

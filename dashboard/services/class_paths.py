@@ -18,6 +18,7 @@ import torch
 
 from dashboard.services.classifiers import Classifiers, LoadedClassifier
 from engine.errors import Cancelled, EngineError, InvalidInputError
+from engine.files import write_atomically
 from engine.paths.class_paths import ClassPaths, compute_class_paths
 from engine.paths.extraction import EffectivePath
 from engine.progress import Progress
@@ -202,12 +203,7 @@ def _quantiles(rows: list[dict[str, float]], class_paths: ClassPaths) -> tuple[d
 
 def _write_bands(file: FilePath, normal: Normal) -> None:
     text = json.dumps({"images": normal.band_images, "bands": {str(rank): pair for rank, pair in normal.bands.items()}})
-    partial = file.with_suffix(f".{os.getpid()}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, file)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_atomically(file, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
 def _read_bands(file: FilePath, class_paths: ClassPaths) -> Normal | None:

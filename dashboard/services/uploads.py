@@ -5,10 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import io
-import os
 import re
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +14,7 @@ from PIL import Image
 from dashboard.settings import MAX_UPLOAD_BYTES
 from engine.datasets.decode import decode_image
 from engine.errors import InvalidInputError
+from engine.files import write_atomically
 
 # No model here looks at more; a larger upload is reduced once, so that the folder stays small and pages fast.
 MAX_SIDE = 1024
@@ -89,16 +87,7 @@ class Uploads:
 
     def _write(self, path: Path, image: Image.Image) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        buffer = io.BytesIO()
-        image.save(buffer, "PNG")
-        handle, temporary = tempfile.mkstemp(dir=self._folder, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(buffer.getvalue())
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_atomically(path, lambda partial: image.save(partial, "PNG"))
         self._drop_oldest()
 
     def _drop_oldest(self) -> None:

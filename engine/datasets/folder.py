@@ -18,6 +18,7 @@ from engine.progress import Progress, silent
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 OTHER_IMAGES = (".gif", ".bmp", ".tif", ".tiff", ".heic", ".avif", ".svg", ".ppm", ".pgm")
 TEST_SHARE = 5
+TEST_FOLDERS = ("test", "val", "validation")
 MIXED_SIDE = 224
 # Decoded images are kept in memory while a split as a whole is below this.
 KEPT_BYTES = 512 * 2**20
@@ -66,9 +67,9 @@ def folder_dataset(
 ) -> Dataset:
     """Reads a folder of images, one subfolder a class; classes are in alphabetical order.
 
-    With ``train`` and ``test`` (or ``val``) subfolders, these are the splits. Otherwise the split is fixed by file
-    names alone: within each class, the fifth of the images (at least one) whose names have the smallest SHA-256 are
-    the test images. Hidden files and files that are not images are left out.
+    With ``train`` and ``test`` (or ``val``, ``validation``) subfolders, these are the splits. Otherwise the split is
+    fixed by file names alone: within each class, the fifth of the images (at least one) whose names have the smallest
+    SHA-256 are the test images. Hidden files and files that are not images are left out.
 
     Args:
         path: the folder.
@@ -108,8 +109,13 @@ class _Survey:
 
 
 def _find_splits(path: Path) -> tuple[tuple[Split, Split], tuple[str, ...]]:
-    test_folder = next((path / part for part in ("test", "val") if (path / part).is_dir()), None)
-    if (path / "train").is_dir() and test_folder is not None:
+    test_folder = next((path / part for part in TEST_FOLDERS if (path / part).is_dir()), None)
+    if (path / "train").is_dir():
+        if test_folder is None:
+            raise DatasetError(
+                f"{path}: it has a folder train, so one of {', '.join(TEST_FOLDERS)} is expected beside it; there is "
+                "none. Rename the folder of test images, or the class called train."
+            )
         train, test = _classes_of(path / "train"), _classes_of(test_folder)
         different = sorted(set(train) ^ set(test))
         if different:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from engine.errors import CheckpointError
+from engine.files import write_atomically
 from engine.network.normalize import Normalize
 
 # An archive may also hold an optimiser's state (twice the weights); beyond that it is not a checkpoint of the model.
@@ -57,11 +56,11 @@ def save_checkpoint(module: nn.Module, path: Path, card: Mapping[str, Any]) -> d
     # Clones, because safetensors refuses tensors that share memory.
     state = {name: value.detach().cpu().clone().contiguous() for name, value in module.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write_atomically(path, lambda temporary: save_file(state, temporary))
+    write_atomically(path, lambda temporary: save_file(state, temporary))
     parameters = sum(parameter.numel() for parameter in module.parameters())
     full = {**card, "parameters": parameters, "sha256": file_sha256(path)}
     text = json.dumps(full, indent=2, ensure_ascii=False) + "\n"
-    _write_atomically(path.with_suffix(".json"), lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_atomically(path.with_suffix(".json"), lambda temporary: temporary.write_text(text, encoding="utf-8"))
     return full
 
 
@@ -81,8 +80,14 @@ def load_checkpoint(module: nn.Module, path: Path) -> LoadedCheckpoint:
     state = _read_safetensors(path, expected) if path.suffix == ".safetensors" else _read_archive(path, expected)
     _check_fit(path, expected, {name: tuple(value.shape) for name, value in state.items()}, _optional_keys(module))
     for name, value in state.items():
-        if value.layout != torch.strided or value.is_meta or value.is_complex() != expected[name].is_complex():
-            raise CheckpointError(f"{path.name}: {name} is not a plain dense tensor; save the model's state_dict().")
+        wanted = expected[name]
+        plain = value.layout == torch.strided and not value.is_meta and not value.is_quantized
+        kind = (value.is_complex(), value.is_floating_point())
+        if not plain or kind != (wanted.is_complex(), wanted.is_floating_point()):
+            raise CheckpointError(
+                f"{path.name}: {name} is not a plain dense tensor of {wanted.dtype}; it is of {value.dtype}. "
+                "Save the state_dict() of the model before it is quantised."
+            )
     module.load_state_dict(state, strict=False)
     return LoadedCheckpoint(file_sha256(path), non_finite_tensors(module))
 
@@ -100,18 +105,6 @@ def file_sha256(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        temporary.chmod(0o644)  # mkstemp's 0600 would hide a shared model from other users
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _optional_keys(module: nn.Module) -> set[str]:

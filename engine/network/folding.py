@@ -9,14 +9,15 @@ from torch import fx, nn
 def foldable_batch_norm(node: fx.Node, modules: dict[str, nn.Module]) -> nn.BatchNorm2d | nn.BatchNorm1d | None:
     """The batch norm that follows the weighted ``node`` and can be folded into it, if there is one.
 
-    It can be when it is the only reader of the layer's output and normalises by running statistics.
+    It can be when it is the only reader of the layer's output and normalises by running statistics. A subclass may do
+    more than normalise (timm's includes the activation): it stays an operation of its own.
     """
     users = list(node.users)
     if len(users) != 1 or users[0].op != "call_module":
         return None
     module = modules[str(users[0].target)]
-    if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d) and module.running_mean is not None:
-        return module
+    if type(module) in (nn.BatchNorm2d, nn.BatchNorm1d) and module.running_mean is not None:
+        return module  # type: ignore[return-value]
     return None
 
 

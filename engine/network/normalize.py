@@ -31,5 +31,13 @@ class Normalize(nn.Module):
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(-1, 1, 1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Normalises (N, C, H, W)."""
+        """Normalises (N, C, H, W).
+
+        Raises:
+            AssertionError: for images of another number of channels, which arithmetic would spread silently.
+        """
+        torch._assert(  # torch's own, which torch.fx can follow
+            x.shape[1] == self.mean.shape[0],
+            f"expected images with {self.mean.shape[0]} channels, which this model's normalisation is for",
+        )
         return (x - self.mean) / self.std

@@ -15,12 +15,14 @@ from torch import fx, nn
 from engine.errors import InvalidInputError, UnsupportedOperationError
 from engine.network import rules
 from engine.network.folding import foldable_batch_norm
+from engine.network.freshness import ModelState, model_state
 from engine.network.layers import read_layer
 from engine.network.operations import Kind, Layer, Operation
 from engine.network.pooling import read_windows
 from engine.network.recording import Runner
 from engine.network.routing import route
 from engine.network.state import evaluating
+from engine.network.verification import verify
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +36,7 @@ class Network:
         layers: names of the weighted operations, in execution order.
         image_shape: (C, H, W).
         n_classes: number of logits.
+        state: of the model when it was traced, see :func:`engine.network.freshness.model_state`.
     """
 
     model: nn.Module
@@ -42,6 +45,7 @@ class Network:
     layers: tuple[str, ...]
     image_shape: tuple[int, int, int]
     n_classes: int
+    state: ModelState
 
     @property
     def output(self) -> Operation:
@@ -103,7 +107,16 @@ def trace(model: nn.Module, image_shape: tuple[int, int, int]) -> Network:
                 "Its forward must not branch on the values of tensors."
             ) from error
         builder = _Builder(model, fx.GraphModule(tracer.root, graph, type(model).__name__))
-        return builder.build(image_shape)
+        network = builder.build(image_shape)
+        verify(model, network.runner, image_shape)
+        return network
+
+
+def _weight_owner(parameter: str) -> str:
+    """The name of a layer that is a function of a stored parameter: the owning module, where the parameter is its only
+    ``weight``; else the parameter itself, so that two kernels of one module are two layers and not one used twice."""
+    owner, _, name = parameter.rpartition(".")
+    return owner if owner and name == "weight" else parameter
 
 
 class _Builder:
@@ -128,7 +141,7 @@ class _Builder:
             logits = runner.run(blank, self._visit)
         except UnsupportedOperationError:
             raise
-        except RuntimeError as error:
+        except (RuntimeError, AssertionError) as error:
             raise InvalidInputError(
                 f"{type(self.model).__name__} does not accept images of shape {image_shape} (C, H, W): {error}"
             ) from error
@@ -145,7 +158,8 @@ class _Builder:
         operations = {node: op for node, op in self.operations.items() if node in used}
         final = Runner(self.traced, self.layers, frozenset(self.folded))
         layers = tuple(op.name for op in operations.values() if op.kind is Kind.LAYER)
-        return Network(self.model, final, operations, layers, image_shape, int(logits.shape[1]))
+        state = model_state(self.model)
+        return Network(self.model, final, operations, layers, image_shape, int(logits.shape[1]), state)
 
     def _ancestors(self, node: str) -> set[str]:
         found: set[str] = set()
@@ -204,9 +218,9 @@ class _Builder:
         weight_node = node.kwargs.get("weight", node.args[1] if len(node.args) > 1 else None)
         if module is None and not (isinstance(weight_node, fx.Node) and weight_node.op == "get_attr"):
             raise self._unsupported(node, "its weights are computed, not stored")
-        norm = foldable_batch_norm(node, self.modules) if isinstance(module, nn.Conv2d) else None
+        norm = None if isinstance(module, nn.Linear) or result.dim() != 4 else foldable_batch_norm(node, self.modules)
         layer = read_layer(node, module, values, result, norm)
-        path = str(node.target) if module is not None else str(weight_node.target).rpartition(".")[0]  # type: ignore[union-attr]
+        path = str(node.target) if module is not None else _weight_owner(str(weight_node.target))  # type: ignore[union-attr]
         self.uses[path] += 1
         name = path if self.uses[path] == 1 else f"{path}#{self.uses[path]}"
         self.layers[node.name] = layer

@@ -13,10 +13,13 @@ from torch import nn
 
 from engine.errors import InvalidInputError
 from engine.network.operations import LayerShape
+from engine.network.trace import Network
 from engine.paths.extraction import EffectivePath, Selection, check_images
-from engine.paths.path import Part, Path, empty_path, load_paths, save_paths, union
+from engine.paths.path import Part, Path, load_paths, save_paths, union
 
+# Images worked on at once: a number, and for large networks what keeps their recorded activations below this.
 SHARD = 500
+SHARD_ELEMENTS = 64_000_000
 _DENSE_LIMIT = 1 << 26  # elements; above it a set is kept as sorted ids, not as one byte an element
 
 
@@ -41,11 +44,12 @@ class ClassPaths:
         return union(self.paths)
 
     def similarity(self, part: Part = "synapses") -> np.ndarray:
-        """(K, K) float64: J of every pair of classes, 1 on the diagonal, NaN for a pair of empty paths."""
-        n_classes = len(self.paths)
-        matrix = np.eye(n_classes)
-        for a in range(n_classes):
-            for b in range(a):
+        """(K, K) float64: J of every pair of classes, 1 on the diagonal; NaN where a class has no images."""
+        known = self.counts > 0
+        matrix = np.diag(np.where(known, 1.0, np.nan))
+        matrix[~known] = matrix[:, ~known] = np.nan
+        for a in np.flatnonzero(known):
+            for b in np.flatnonzero(known[:a]):
                 matrix[a, b] = matrix[b, a] = self.paths[a].jaccard(self.paths[b], part)
         return matrix
 
@@ -58,23 +62,10 @@ class ClassPaths:
             growth.append(merged.density(part))
         return np.array(growth)
 
-    def merge(self, other: ClassPaths) -> ClassPaths:
-        """The class paths of both sets of images together.
-
-        Raises:
-            InvalidInputError: if they belong to other classes, layers or θ.
-        """
-        if self.class_names != other.class_names:
-            raise InvalidInputError("expected class paths of the same classes; got two different lists of classes.")
-        paths = tuple(
-            Path(u.layers, u.synapses, u.weights, u.neurons, u.shapes, u.theta, target=index)
-            for index, u in enumerate(union(pair) for pair in zip(self.paths, other.paths, strict=True))
-        )
-        return ClassPaths(self.class_names, paths, self.counts + other.counts, self.theta)
-
-    def save(self, file: str | FilePath) -> None:
-        """Writes all class paths as one compressed npz file, whole or not at all."""
-        save_paths(file, list(self.paths), {"class_names": self.class_names, "counts": self.counts.tolist()})
+    def save(self, file: str | FilePath, extra: Mapping[str, object] | None = None) -> None:
+        """Writes all class paths as one compressed npz file, whole or not at all; ``extra`` are JSON values beside."""
+        about = {"class_names": self.class_names, "counts": self.counts.tolist(), **(extra or {})}
+        save_paths(file, list(self.paths), about)
 
     @staticmethod
     def load(file: str | FilePath) -> ClassPaths:
@@ -83,13 +74,18 @@ class ClassPaths:
         Raises:
             InvalidInputError: if the file is damaged or of another kind.
         """
+        return ClassPaths.load_with_extra(file)[0]
+
+    @staticmethod
+    def load_with_extra(file: str | FilePath) -> tuple[ClassPaths, dict[str, object]]:
+        """The same, and the values that were written beside the paths."""
         paths, extra = load_paths(file)
         names, counts = extra.get("class_names"), extra.get("counts")
-        if not isinstance(names, list) or not isinstance(counts, list) or len(names) != len(paths):
+        if not isinstance(names, list) or not isinstance(counts, list) or not len(names) == len(counts) == len(paths):
             raise InvalidInputError(
                 f"{file}: expected class paths; this file holds {len(paths)} paths of another kind."
             )
-        return ClassPaths(tuple(names), tuple(paths), np.array(counts, np.int64), paths[0].theta)
+        return ClassPaths(tuple(names), tuple(paths), np.array(counts, np.int64), paths[0].theta), extra
 
 
 class Union:
@@ -99,33 +95,47 @@ class Union:
         """Starts with empty paths."""
         self.layers, self.shapes, self.theta = layers, shapes, theta
         self.counts = np.zeros(n_classes, np.int64)
-        self._synapses = {name: [_make_set(_id_space(shapes[name])) for _ in range(n_classes)] for name in layers}
-        self._neurons = {name: [_make_set(shapes[name].n_neurons) for _ in range(n_classes)] for name in layers}
+        # Made when a class first comes: a shard holds few of a thousand classes.
+        self._sets: dict[tuple[str, str, int], _DenseSet | _SortedSet] = {}
+
+    def _set(self, part: str, layer: str, label: int) -> _DenseSet | _SortedSet:
+        key = (part, layer, label)
+        if key not in self._sets:
+            shape = self.shapes[layer]
+            self._sets[key] = _make_set(_id_space(shape) if part == "synapses" else shape.n_neurons)
+        return self._sets[key]
+
+    def _ids(self, part: str, layer: str, label: int) -> np.ndarray:
+        known = self._sets.get((part, layer, label))
+        return np.empty(0, np.int64) if known is None else known.ids()
 
     def add_selections(self, selections: Mapping[str, Selection], labels: np.ndarray) -> None:
         """Adds a batch of images, image n to class ``labels[n]``."""
         for name in self.layers:
             selection = selections[name]
             for n, label in enumerate(labels):
-                self._synapses[name][label].add(selection.synapses[selection.begins[n] : selection.begins[n + 1]])
-                self._neurons[name][label].add(np.flatnonzero(selection.neurons[n]))
+                mine = selection.synapses[selection.begins[n] : selection.begins[n + 1]]
+                self._set("synapses", name, int(label)).add(mine)
+                self._set("neurons", name, int(label)).add(np.flatnonzero(selection.neurons[n]))
         np.add.at(self.counts, labels, 1)
 
     def add_class_paths(self, part: ClassPaths) -> None:
         """Adds class paths of further images."""
         for label, path in enumerate(part.paths):
+            if not part.counts[label]:
+                continue
             for name in self.layers:
-                self._synapses[name][label].add(path.synapses[name])
-                self._neurons[name][label].add(path.neurons[name])
+                self._set("synapses", name, label).add(path.synapses[name])
+                self._set("neurons", name, label).add(path.neurons[name])
         self.counts += part.counts
 
     def result(self, class_names: tuple[str, ...]) -> ClassPaths:
         """What was collected so far."""
         paths = []
         for label in range(len(class_names)):
-            synapses = {name: self._synapses[name][label].ids() for name in self.layers}
+            synapses = {name: self._ids("synapses", name, label) for name in self.layers}
             weights = {name: self.shapes[name].weight_ids(ids) for name, ids in synapses.items()}
-            neurons = {name: self._neurons[name][label].ids() for name in self.layers}
+            neurons = {name: self._ids("neurons", name, label) for name in self.layers}
             paths.append(Path(self.layers, synapses, weights, neurons, self.shapes, self.theta, target=label))
         return ClassPaths(class_names, tuple(paths), self.counts.copy(), self.theta)
 
@@ -168,6 +178,12 @@ def _id_space(shape: LayerShape) -> int:
     return shape.n_neurons * shape.receptive_field
 
 
+def shard_size(network: Network) -> int:
+    """Images in a shard, by the size of what is recorded of each."""
+    recorded = sum(operation.size for operation in network.operations.values())
+    return max(1, min(SHARD, SHARD_ELEMENTS // recorded))
+
+
 def shard_class_paths(
     extractor: EffectivePath, images: torch.Tensor, labels: np.ndarray, class_names: tuple[str, ...]
 ) -> ClassPaths:
@@ -207,7 +223,11 @@ def aggregate(
         executor: anything with the ``concurrent.futures.Executor`` interface; None works in this thread. Any split over
             any workers gives the same class paths.
     """
-    wanted = np.asarray(labels, dtype=np.int64)
+    check_images(images)
+    given = np.asarray(labels)
+    if given.dtype.kind not in "iu":
+        raise InvalidInputError(f"labels: expected whole numbers; got {given.dtype}.")
+    wanted = given.astype(np.int64)
     if wanted.shape != (len(images),) or (len(wanted) and wanted.min() < 0):
         raise InvalidInputError(f"labels: expected {len(images)} classes from 0 up; got shape {wanted.shape}.")
     names = class_names or tuple(str(c) for c in range(int(wanted.max(initial=0)) + 1))
@@ -216,7 +236,8 @@ def aggregate(
     extractor = EffectivePath(model, theta, last_layers)
     shape = (int(images.shape[1]), int(images.shape[2]), int(images.shape[3]))
     merged = Union(extractor.layers(shape), extractor.shapes(shape), theta, len(names))
-    tasks = [(images[i : i + SHARD], wanted[i : i + SHARD]) for i in range(0, len(images), SHARD)]
+    size = shard_size(extractor.network(shape))
+    tasks = [(images[i : i + size], wanted[i : i + size]) for i in range(0, len(images), size)]
     if executor is None:
         parts = (shard_class_paths(extractor, part, part_labels, names) for part, part_labels in tasks)
         for class_paths in parts:
@@ -237,10 +258,3 @@ def _shard_elsewhere(
 ) -> ClassPaths:
     """A shard with an extractor of its own: what travels to a worker process is the plain model."""
     return shard_class_paths(EffectivePath(model, theta, last_layers), images, labels, class_names)
-
-
-def no_class_paths(extractor: EffectivePath, shape: tuple[int, int, int], class_names: tuple[str, ...]) -> ClassPaths:
-    """Class paths of no image at all."""
-    layers, shapes = extractor.layers(shape), extractor.shapes(shape)
-    paths = tuple(empty_path(layers, shapes, extractor.theta, target=c) for c in range(len(class_names)))
-    return ClassPaths(class_names, paths, np.zeros(len(class_names), np.int64), extractor.theta)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
+import logging
 import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Protocol
 
@@ -15,10 +17,14 @@ import torch
 from torch import nn
 
 from engine.errors import InvalidInputError
+from engine.network.classifiers import classifier_key
 from engine.network.state import evaluating
-from engine.paths.aggregation import SHARD, ClassPaths, Union, shard_class_paths
+from engine.paths.aggregation import ClassPaths, Union, shard_class_paths, shard_size
 from engine.paths.extraction import EffectivePath
 from engine.progress import Progress, silent
+from engine.version import VERSION
+
+log = logging.getLogger(__name__)
 
 _SAVE_EVERY = 5.0  # seconds between two states on disk
 
@@ -59,7 +65,8 @@ def compute_class_paths(
         class_names: (K,) names.
         theta: share of each neuron's value to explain.
         last_layers: stop after this many layers from the end.
-        resume_file: where to keep the state; its folder must exist. Name it by the content of model and data.
+        resume_file: where to keep the state; its folder must exist. A state of other weights, labels, settings or of
+            another version is left alone until it is overwritten; name the file by the content of the data.
         limit: only the first so many images.
         workers: threads; by default one a processor.
         progress: called after every shard; may raise Cancelled.
@@ -71,8 +78,12 @@ def compute_class_paths(
     first = image_set.images(np.arange(1))
     shape = (int(first.shape[1]), int(first.shape[2]), int(first.shape[3]))
     union = Union(extractor.layers(shape), extractor.shapes(shape), theta, len(class_names))
-    shards = [np.arange(i, min(i + SHARD, n_images)) for i in range(0, n_images, SHARD)]
-    done = _resume(union, resume_file, n_images, class_names)
+    size = shard_size(extractor.network(shape))
+    shards = [np.arange(i, min(i + size, n_images)) for i in range(0, n_images, size)]
+    settings = (n_images, size, theta, last_layers, shape)
+    identity = "" if resume_file is None else _identity(module, image_set.labels, *settings)
+    state = _State(resume_file, identity, len(shards))
+    done = state.resume(union, class_names)
     waiting = [index for index in range(len(shards)) if index not in done]
 
     def work(index: int) -> tuple[int, ClassPaths]:
@@ -88,13 +99,12 @@ def compute_class_paths(
             done.add(index)
             n_done += len(shards[index])
             if resume_file is not None and time.monotonic() - saved > _SAVE_EVERY:
-                _save_state(union, resume_file, done, n_images, class_names)
+                state.save(union, done, class_names)
                 saved = time.monotonic()
             progress(n_done / n_images, f"{n_done:,} of {n_images:,} images")
-    if resume_file is not None:
-        _side_file(resume_file).unlink(missing_ok=True)
-        resume_file.unlink(missing_ok=True)
-    return union.result(class_names)
+    result = union.result(class_names)
+    state.remove()
+    return result
 
 
 def _on_threads(work, indices: list[int], workers: int) -> Iterator[tuple[int, ClassPaths]]:  # type: ignore[no-untyped-def]
@@ -114,37 +124,53 @@ def _on_threads(work, indices: list[int], workers: int) -> Iterator[tuple[int, C
                 future.cancel()
 
 
-def _side_file(resume_file: FilePath) -> FilePath:
-    return resume_file.with_name(resume_file.name + ".done.json")
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What is done, on disk; taken up only by the very same work.
 
-
-def _save_state(
-    union: Union, resume_file: FilePath, done: set[int], n_images: int, class_names: tuple[str, ...]
-) -> None:
-    """The union first, then the list of what it holds: a stop in between repeats a shard, which changes no union.
-
-    The counts would be wrong then, so they are kept in the list.
+    Attributes:
+        file: where it is kept, or None.
+        work: identity of the work: engine, weights, labels, shards and settings.
+        n_shards: shards in all.
     """
-    union.result(class_names).save(resume_file)
-    state = {"done": sorted(done), "n_images": n_images, "counts": union.counts.tolist()}
-    partial = _side_file(resume_file).with_suffix(f".{os.getpid()}.partial")
-    partial.write_text(json.dumps(state))
-    os.replace(partial, _side_file(resume_file))
 
+    file: FilePath | None
+    work: str
+    n_shards: int
 
-def _resume(union: Union, resume_file: FilePath | None, n_images: int, class_names: tuple[str, ...]) -> set[int]:
-    """Takes up an earlier state; one that is absent, damaged or of other work starts from nothing."""
-    if resume_file is None or not resume_file.exists() or not _side_file(resume_file).exists():
-        return set()
-    try:
-        state = json.loads(_side_file(resume_file).read_text())
-        earlier = ClassPaths.load(resume_file)
-        same_layers = earlier.paths[0].layers == union.layers and dict(earlier.paths[0].shapes) == dict(union.shapes)
-        same_work = state["n_images"] == n_images and earlier.class_names == class_names and same_layers
-        if not same_work or earlier.theta != union.theta:
+    def save(self, union: Union, done: set[int], class_names: tuple[str, ...]) -> None:
+        """Writes the union and the shards it holds, in one piece."""
+        assert self.file is not None
+        union.result(class_names).save(self.file, {"work": self.work, "done": sorted(done)})
+
+    def resume(self, union: Union, class_names: tuple[str, ...]) -> set[int]:
+        """Adds an earlier state to the union; one that is absent, damaged or of other work adds nothing.
+
+        Returns:
+            the shards it holds.
+        """
+        if self.file is None or not self.file.exists():
+            return set()
+        try:
+            earlier, about = ClassPaths.load_with_extra(self.file)
+        except InvalidInputError as error:
+            log.warning("starting the class paths anew: %s", error)
+            return set()
+        done = about.get("done")
+        if about.get("work") != self.work or earlier.class_names != class_names or not isinstance(done, list):
+            return set()
+        if not all(isinstance(index, int) and 0 <= index < self.n_shards for index in done):
             return set()
         union.add_class_paths(earlier)
-        union.counts = np.array(state["counts"], np.int64)
-        return {int(index) for index in state["done"]}
-    except (InvalidInputError, ValueError, KeyError):
-        return set()
+        return set(done)
+
+    def remove(self) -> None:
+        """Takes the file away, when the work is done."""
+        if self.file is not None:
+            self.file.unlink(missing_ok=True)
+
+
+def _identity(module: nn.Module, labels: np.ndarray, *settings: object) -> str:
+    weights = classifier_key(module, type(module).__name__)
+    named = "|".join(map(str, (VERSION, weights, *settings)))
+    return hashlib.sha256(named.encode() + np.ascontiguousarray(labels).tobytes()).hexdigest()

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from engine.errors import InvalidInputError
+from engine.network.freshness import model_state
 from engine.network.operations import Kind, LayerShape, Operation
 from engine.network.recording import recording
 from engine.network.trace import Network, trace
@@ -59,20 +60,19 @@ class EffectivePath:
         self.model = model
         self.theta = float(theta)
         self.last_layers = last_layers
-        self._traced: tuple[object, Network] | None = None
+        self._traced: Network | None = None
 
     def network(self, image_shape: tuple[int, int, int]) -> Network:
         """The traced model for images of that shape, as its weights are now."""
-        state = (image_shape, tuple((p.data_ptr(), p._version) for p in _tensors(self.model)))
-        if self._traced is None or self._traced[0] != state:
-            self._traced = (state, trace(self.model, image_shape))
-        return self._traced[1]
+        traced = self._traced
+        if traced is None or traced.image_shape != image_shape or traced.state != model_state(self.model):
+            traced = self._traced = trace(self.model, image_shape)
+        return traced
 
     def _network(self, image_shape: tuple[int, int, int]) -> Network:
         """The same, without looking through the weights again: each extraction looks once, when it records."""
-        if self._traced is None or self._traced[1].image_shape != image_shape:
-            return self.network(image_shape)
-        return self._traced[1]
+        traced = self._traced
+        return self.network(image_shape) if traced is None or traced.image_shape != image_shape else traced
 
     def layers(self, image_shape: tuple[int, int, int]) -> tuple[str, ...]:
         """Names of the layers that a path holds, in execution order."""
@@ -123,6 +123,11 @@ class EffectivePath:
         with recording(self.model, network.runner, frozenset(wanted)) as record:
             values = record(like)
         activations = {node: value.detach().float().cpu().contiguous().numpy() for node, value in values.items()}
+        if any(len(value) != len(images) for value in activations.values()):  # the kernels trust these shapes
+            raise InvalidInputError(
+                f"expected one row an image from every operation; the model does not keep the {len(images)} images of "
+                "a batch apart. Give it another model, or one image at a time."
+            )
         logits = activations[network.output.node]
         bad = ~np.isfinite(logits).all(axis=1)
         if bad.any():
@@ -260,10 +265,6 @@ def check_images(images: torch.Tensor) -> None:
 
 def _shape(images: torch.Tensor) -> tuple[int, int, int]:
     return (int(images.shape[1]), int(images.shape[2]), int(images.shape[3]))
-
-
-def _tensors(model: nn.Module) -> list[torch.Tensor]:
-    return [*model.parameters(), *model.buffers()]
 
 
 def _starts(logits: np.ndarray, rank: int, target: int | None) -> np.ndarray:

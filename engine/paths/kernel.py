@@ -8,18 +8,41 @@ in two orders differ by rounding, and at θ = 1 that must not cost or save a syn
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from typing import Any
+
 import numba
 import numpy as np
+
+log = logging.getLogger(__name__)
 
 TOLERANCE = 1e-12
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+def _compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """numba's compiler, with the result kept on disk where there is a place for it."""
+
+    def compile_(function: Callable[..., Any]) -> Any:
+        try:
+            return numba.njit(cache=True, nogil=True, **options)(function)
+        except RuntimeError:
+            if function.__name__ == "select_in_layer":  # once, not for each kernel
+                log.warning(
+                    "No folder can be written to keep the compiled kernels in; every start compiles them again. "
+                    "Set NUMBA_CACHE_DIR to a folder that can."
+                )
+            return numba.njit(nogil=True, **options)(function)
+
+    return compile_
+
+
+@_compiled(inline="always")
 def _before(values, keys, a, b):  # type: ignore[no-untyped-def]
     return values[a] > values[b] or (values[a] == values[b] and keys[a] < keys[b])
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled()
 def _sift_down(values, keys, root, size):  # type: ignore[no-untyped-def]
     while True:
         child = 2 * root + 1
@@ -34,7 +57,7 @@ def _sift_down(values, keys, root, size):  # type: ignore[no-untyped-def]
         root = child
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled()
 def select_largest(values, keys, size, threshold):  # type: ignore[no-untyped-def]
     """Moves the fewest of the first ``size`` positive values whose sum reaches ``threshold`` to the end.
 
@@ -58,7 +81,7 @@ def select_largest(values, keys, size, threshold):  # type: ignore[no-untyped-de
     return size - left
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled()
 def select_in_layer(  # type: ignore[no-untyped-def]
     inputs, outputs, active, weight, stride, offset, dilation, groups, theta, input_active
 ):
@@ -144,7 +167,7 @@ def select_in_layer(  # type: ignore[no-untyped-def]
     return found[:n_found], begins
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled()
 def _largest(image, kernel, first_channel, top, left, dilation, sign):  # type: ignore[no-untyped-def]
     """The lowest k of the largest contribution on the image, zeros included; −1 where the whole field is padding."""
     best_key = -1
@@ -167,7 +190,7 @@ def _largest(image, kernel, first_channel, top, left, dilation, sign):  # type: 
     return best_key
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled()
 def select_in_pool(inputs, outputs, active, starts, members, is_max, theta, input_active):  # type: ignore[no-untyped-def]
     """Marks the inputs of every active output of a pooling.
 
@@ -221,7 +244,7 @@ def select_in_pool(inputs, outputs, active, starts, members, is_max, theta, inpu
                     input_active[n, c * in_size + best] = True
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled()
 def select_in_sum(first, second, outputs, active, theta, first_active, second_active):  # type: ignore[no-untyped-def]
     """Marks, for every active element of a sum of two maps, the operands that the selection with unit weights takes.
 

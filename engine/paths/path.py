@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path as FilePath
@@ -13,10 +13,15 @@ from typing import Literal
 import numpy as np
 
 from engine.errors import InvalidInputError
+from engine.files import write_atomically
 from engine.network.operations import LayerShape
 
 Part = Literal["synapses", "weights"]
 _FORMAT = 1
+# Everything that reading a damaged zip archive of arrays raises; a flipped bit can make it look compressed otherwise.
+_DAMAGED = (
+    OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +69,8 @@ class Path:
         )
 
     def _ids(self, part: Part) -> Mapping[str, np.ndarray]:
+        if part not in ("synapses", "weights"):
+            raise InvalidInputError(f"part: expected 'synapses' or 'weights'; got {part!r}.")
         return self.synapses if part == "synapses" else self.weights
 
     def jaccard(self, other: Path, part: Part = "synapses") -> float:
@@ -147,19 +154,10 @@ def union(paths: Iterable[Path]) -> Path:
         return {layer: np.unique(np.concatenate([getattr(p, name)[layer] for p in given])) for layer in first.layers}
 
     targets = {path.target for path in given}
-    ranks = {path.rank for path in given}
     return Path(
         first.layers, unite("synapses"), unite("weights"), unite("neurons"), first.shapes, first.theta,
-        rank=ranks.pop() if len(ranks) == 1 else None, target=targets.pop() if len(targets) == 1 else None,
+        target=targets.pop() if len(targets) == 1 else None,
     )  # fmt: skip
-
-
-def empty_path(
-    layers: tuple[str, ...], shapes: Mapping[str, LayerShape], theta: float, target: int | None = None
-) -> Path:
-    """A path without synapses: the neutral element of the union."""
-    none = {layer: np.empty(0, np.int64) for layer in layers}
-    return Path(layers, none, dict(none), dict(none), shapes, theta, target=target)
 
 
 def _n_common(a: np.ndarray, b: np.ndarray) -> int:
@@ -204,14 +202,12 @@ def save_paths(file: str | FilePath, paths: list[Path], extra: Mapping[str, obje
         "paths": [{"rank": path.rank, "target": path.target} for path in paths],
         "extra": dict(extra),
     }
-    target = FilePath(file)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
+
+    def write(partial: FilePath) -> None:
         with open(partial, "wb") as stream:
             np.savez_compressed(stream, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
+
+    write_atomically(FilePath(file), write)
 
 
 def load_paths(file: str | FilePath) -> tuple[list[Path], dict[str, object]]:
@@ -239,7 +235,7 @@ def load_paths(file: str | FilePath) -> tuple[list[Path], dict[str, object]]:
                 for i, start in enumerate(about["paths"])
             ]
             return paths, about["extra"]
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise InvalidInputError(
             f"{file}: expected a file of effective paths written by this program; {error}."
         ) from error

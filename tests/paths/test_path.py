@@ -1,12 +1,14 @@
 """Union, similarity, density, and files of paths."""
 
+import contextlib
+import copy
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine import ClassPaths, EffectivePath, Path, aggregate, union
@@ -154,7 +156,7 @@ def test_large_layers_are_kept_as_sorted_ids(labelled, monkeypatch):
 
 def test_stopped_work_goes_on_where_it_was(labelled, monkeypatch, tmp_path):
     model, images, labels, _ = labelled
-    monkeypatch.setattr("engine.paths.class_paths.SHARD", 20)
+    monkeypatch.setattr("engine.paths.aggregation.SHARD", 20)
     monkeypatch.setattr("engine.paths.class_paths._SAVE_EVERY", -1.0)
     file = tmp_path / "state.npz"
 
@@ -186,3 +188,72 @@ def test_class_paths_are_read_back(labelled, tmp_path):
     EffectivePath(model).extract(images[:1])[0].save(tmp_path / "one.npz")
     with pytest.raises(InvalidInputError, match="expected class paths"):
         ClassPaths.load(tmp_path / "one.npz")
+
+
+@given(places=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 7)), min_size=1, max_size=3))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_flipped_bit_is_an_error_or_harmless(labelled, tmp_path, places):
+    model, images, _, _ = labelled
+    path, file = EffectivePath(model).extract(images[:1])[0], tmp_path / "path.npz"
+    path.save(file)
+    data = bytearray(file.read_bytes())
+    for place, bit in places:
+        data[int(place * len(data))] ^= 1 << bit
+    file.write_bytes(data)
+    with contextlib.suppress(InvalidInputError):
+        assert Path.load(file) == path
+
+
+@pytest.mark.parametrize("changed", ["weights", "theta", "done", "damaged"])
+def test_a_state_of_other_work_is_not_taken_up(labelled, monkeypatch, tmp_path, changed):
+    model, images, labels, _ = labelled
+    monkeypatch.setattr("engine.paths.aggregation.SHARD", 20)
+    monkeypatch.setattr("engine.paths.class_paths._SAVE_EVERY", -1.0)
+    file, names = tmp_path / "state.npz", tuple("abcde")
+
+    def stop(fraction, message):
+        if fraction > 0.3:
+            raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        compute_class_paths(model, Images(images, labels), names, resume_file=file, workers=1, progress=stop)
+    theta = 0.4 if changed == "theta" else 0.5
+    if changed == "weights":
+        model = copy.deepcopy(model)
+        with torch.no_grad():
+            next(model.parameters()).mul_(-1)
+    elif changed == "done":
+        earlier, about = ClassPaths.load_with_extra(file)
+        earlier.save(file, {**about, "done": [0, 99]})
+    elif changed == "damaged":
+        file.write_bytes(file.read_bytes()[:200])
+    resumed = compute_class_paths(model, Images(images, labels), names, theta=theta, resume_file=file, workers=1)
+    whole = compute_class_paths(model, Images(images, labels), names, theta=theta, workers=1)
+    assert resumed.paths == whole.paths
+    assert resumed.counts.tolist() == whole.counts.tolist()
+
+
+def test_threads_that_share_a_model_in_training_leave_it_as_it_was(labelled, monkeypatch):
+    model, images, labels, _ = labelled
+    whole = aggregate(model, images, labels)
+    monkeypatch.setattr("engine.paths.aggregation.SHARD", 5)
+    training = copy.deepcopy(model).train()
+    with ThreadPoolExecutor(4) as pool:
+        assert aggregate(training, images, labels, executor=pool).paths == whole.paths
+    assert all(module.training for module in training.modules())
+
+
+def test_a_class_without_images_has_no_similarity(labelled):
+    model, images, labels, _ = labelled
+    class_paths = aggregate(model, images[:1], labels[:1], class_names=tuple("abcde"))
+    known = class_paths.counts > 0
+    matrix = class_paths.similarity()
+    assert np.isnan(matrix[~known]).all()
+    assert np.isnan(matrix[:, ~known]).all()
+    assert (np.diag(matrix)[known] == 1).all()
+
+
+def test_parts_have_names(labelled):
+    path = EffectivePath(labelled[0]).extract(labelled[1][:1])[0]
+    with pytest.raises(InvalidInputError, match="synapses"):
+        path.density("synapse")

@@ -1,0 +1,25 @@
+"""Tells whether a traced model is still what it was when it was traced."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+ModelState = tuple[object, ...]
+
+
+def model_state(model: nn.Module) -> ModelState:
+    """A value that changes when the model's modules, weights or buffers do.
+
+    PyTorch counts the changes of most tensors, but not those of a fused optimiser or of ``.data``. Where weights are
+    copied (folded with a batch norm), a sum over each tensor notices these too; elsewhere the weights in use are the
+    model's own, and no sum is needed.
+    """
+    modules = tuple(id(module) for module in model.modules())
+    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    tensors = [*model.parameters(), *model.buffers()]
+    identity = tuple((t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors)
+    if not norms:
+        return modules, identity
+    sums = torch.stack([t.detach().sum(dtype=torch.float64).cpu() for t in tensors if t.is_floating_point()])
+    return modules, identity, tuple(norm.eps for norm in norms), tuple(sums.tolist())
