@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from engine import ClassPaths, Path
 from engine.command_line import main
@@ -81,3 +82,50 @@ def test_errors_are_one_sentence(arguments, message):
     result = run(*arguments, status=2)
     assert message in result.stderr
     assert "Traceback" not in result.output
+
+
+@pytest.fixture
+def cats_and_dogs(tmp_path):
+    """A folder that has the name of a known data set, and other classes."""
+    folder = tmp_path / "digits"
+    random = np.random.default_rng(0)
+    for name in ("cats", "dogs"):
+        (folder / name).mkdir(parents=True)
+        for number in range(10):
+            Image.fromarray(random.integers(0, 255, (28, 28), dtype=np.uint8)).save(folder / name / f"{number}.png")
+    return folder
+
+
+def test_a_classifier_of_a_folder_is_used_with_that_folder_and_no_other(cats_and_dogs):
+    run("train", "lenet5", "--dataset", cats_and_dogs, "--epochs", 1, "--seed", 8)
+    assert run_json("paths", "lenet5-digits-seed8")["label"] in ("cats", "dogs")
+    assert run_json("attack", "lenet5-digits-seed8", "--attack", "fgsm", "--images", 4)["images"] == 4
+    for file in (cats_and_dogs / "dogs").iterdir():
+        file.unlink()
+    (cats_and_dogs / "dogs").rename(cats_and_dogs / "mice")
+    Image.new("L", (28, 28)).save(cats_and_dogs / "mice" / "1.png")
+    Image.new("L", (28, 28)).save(cats_and_dogs / "mice" / "2.png")
+    assert "cats, dogs" in run("paths", "lenet5-digits-seed8", status=2).output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("classes", "lenet5-digits", "--output", "/nowhere/x.npz"), "no folder /nowhere"),
+        (("train", "lenet5", "--dataset", "digits", "--output", "model.pt"), ".safetensors"),
+        (("attack", "lenet5-digits", "--output", "adversarial.dat"), ".npy"),
+        (("train", "lenet5", "--dataset", "digits", "--device", "nonsense"), "nonsense"),
+        (("train", "lenet5", "--dataset", "digits", "--seed", "9" * 23), "range"),
+        (("attack", "lenet5-digits", "--set", "epsilon=0.1", "--set", "epsilon=0.2"), "twice"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_any_work(arguments, reason):
+    result = run(*arguments, status=2)
+    assert reason in result.output
+    assert "Traceback" not in result.output
+
+
+def test_classes_without_images_are_named():
+    result = run_json("classes", "lenet5-digits", "--images", 1)
+    assert len(result["classes without images"]) == 9
+    assert result["mean similarity"] is None

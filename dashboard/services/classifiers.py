@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from dashboard.settings import Settings
 from engine.attacks.catalogue import attacks
-from engine.datasets.catalogue import load_dataset
+from engine.datasets.catalogue import dataset_of, load_dataset
 from engine.datasets.dataset import Dataset
 from engine.datasets.folder import folder_dataset
 from engine.errors import DatasetError, UnknownNameError
@@ -27,7 +27,7 @@ class LoadedClassifier:
     Attributes:
         classifier: the model with its classes and content key.
         dataset: the data set its images come from.
-        lock: held while the model runs, since activations are recorded with hooks.
+        lock: held while the model runs: its traced copy and an attack's gradients are made by one thread at a time.
     """
 
     classifier: Classifier
@@ -91,7 +91,8 @@ class Classifiers:
         with self._lock:
             if name not in self._loaded:
                 classifier = self._registry[name].create()
-                self._loaded[name] = LoadedClassifier(classifier, self._dataset(classifier.dataset))
+                data = dataset_of(classifier, root=self._settings.datasets_dir)
+                self._loaded[name] = LoadedClassifier(classifier, data)
                 while len(self._loaded) > MAX_LOADED:
                     self._loaded.popitem(last=False)
             self._loaded.move_to_end(name)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any, Protocol
 
 from engine.datasets.dataset import Dataset
 from engine.datasets.digits import digits_dataset
+from engine.datasets.folder import folder_dataset
 from engine.datasets.locations import dataset_directory
 from engine.datasets.torchvision_sets import cifar10_dataset, mnist_dataset, svhn_dataset
 from engine.errors import DatasetError
@@ -42,6 +44,46 @@ def load_dataset(
         except OSError as error:
             raise DatasetError(f"cannot create the data set folder {root} ({error}); choose another one.") from error
     return _READERS[name](root, download, progress)
+
+
+class MadeForData(Protocol):
+    """Anything that knows which data set it was made for: a classifier."""
+
+    @property
+    def dataset(self) -> str:
+        """Name of the data set."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+
+    @property
+    def card(self) -> Mapping[str, Any]:
+        """What is known of its making; ``dataset_folder`` is the folder of images it was trained on, if it was one."""
+
+
+def dataset_of(classifier: MadeForData, *, root: Path | None = None) -> Dataset:
+    """The data set a classifier was made for.
+
+    Raises:
+        DatasetError: if it is not here, or what is here under that name has other classes or images.
+    """
+    folder = classifier.card.get("dataset_folder")
+    if folder:
+        data = folder_dataset(Path(folder), name=classifier.dataset, image_shape=classifier.image_shape)
+    else:
+        data = load_dataset(classifier.dataset, root=root)
+    if (data.classes, data.image_shape) != (classifier.classes, classifier.image_shape):
+        raise DatasetError(
+            f"{folder or classifier.dataset}: expected the data set the model was trained on, with images of "
+            f"{classifier.image_shape} and the classes {', '.join(classifier.classes[:5])}…; got images of "
+            f"{data.image_shape} and {', '.join(data.classes[:5])}…. Put the folder of images back, or train again."
+        )
+    return data
 
 
 _READERS: dict[str, Reader] = {"mnist": mnist_dataset, "cifar10": cifar10_dataset, "svhn": svhn_dataset}

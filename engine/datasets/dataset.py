@@ -76,6 +76,7 @@ class Dataset:
         image_shape: (C, H, W) of every image.
         train, test: the splits.
         key: hash of the content, hexadecimal; changes when a pixel, a label or the split does.
+        folder: the folder of images it was read from, for one that is not in the catalogue; else "".
     """
 
     name: str
@@ -85,6 +86,7 @@ class Dataset:
     train: ImageSet
     test: ImageSet
     key: str
+    folder: str = ""
 
 
 def read_only(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

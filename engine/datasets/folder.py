@@ -96,7 +96,8 @@ def folder_dataset(
     key = hashlib.sha256(f"{survey.key} {shape} {classes}".encode()).hexdigest()
     name = name or path.resolve().name
     progress(1.0, f"{name}: {len(sets[0]):,} training and {len(sets[1]):,} test images")
-    return Dataset(name, label or name, classes, shape, train=sets[0], test=sets[1], key=key)
+    folder = str(path.resolve())
+    return Dataset(name, label or name, classes, shape, train=sets[0], test=sets[1], key=key, folder=folder)
 
 
 Split = list[tuple[Path, int]]

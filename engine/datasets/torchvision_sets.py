@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -44,7 +45,7 @@ def cifar10_dataset(root: Path, download: bool, progress: Progress) -> Dataset:
             raise DatasetError(
                 f"{folder}: expected the ten class folders {', '.join(CIFAR10_CLASSES)}; got {', '.join(data.classes)}."
             )
-        return data
+        return replace(data, folder="")
 
     def read(is_train: bool) -> Arrays:
         data = _torchvision().CIFAR10(root, train=is_train, download=download)

@@ -27,6 +27,7 @@ class TrainingReport:
 
     Attributes:
         architecture, dataset, dataset_key: what was trained on what.
+        dataset_folder: the folder of images, for a data set that is not in the catalogue; else "".
         label: what a person reads ("LeNet-5 · MNIST").
         classes, image_shape: the data set's.
         recipe: the settings used.
@@ -40,6 +41,7 @@ class TrainingReport:
     architecture: str
     dataset: str
     dataset_key: str
+    dataset_folder: str
     label: str
     classes: tuple[str, ...]
     image_shape: tuple[int, int, int]
@@ -52,6 +54,7 @@ class TrainingReport:
 
     def card(self) -> dict[str, object]:
         """What :mod:`engine.network.classifiers` needs to load the model again, and how it was made; plain values."""
+        folder = {"dataset_folder": self.dataset_folder} if self.dataset_folder else {}
         return {
             "label": self.label,
             "architecture": self.architecture,
@@ -59,6 +62,7 @@ class TrainingReport:
             "classes": list(self.classes),
             "image_shape": list(self.image_shape),
             "dataset_key": self.dataset_key,
+            **folder,
             "recipe": asdict(self.recipe),
             "seed": self.seed,
             "threads": self.threads,
@@ -106,6 +110,7 @@ def train_classifier(
         architecture=architecture,
         dataset=data.name,
         dataset_key=data.key,
+        dataset_folder=data.folder,
         label=f"{models[architecture].label} · {data.label}",
         classes=data.classes,
         image_shape=data.image_shape,

@@ -60,33 +60,41 @@ def available_classifiers(extra_directory: Path | None = None) -> Registry[Class
     """The classifiers that can be loaded: the shipped ones, then those in ``extra_directory``.
 
     Each is a pair NAME.safetensors and NAME.json. Cards alone are read here; weights are read by ``Entry.create()``.
-    Weights without a card are left out: nothing says what they are.
+    Weights without a card are left out: nothing says what they are. A card that cannot be read, or whose name a
+    shipped classifier has, stays in the list as damaged, with the fact ``problem``; only making it raises.
 
     Args:
         extra_directory: the user's models; ``models`` in the user's data directory if None. It may be absent.
-
-    Raises:
-        CheckpointError: for a card that cannot be read, or a name taken by a shipped classifier; names the file.
     """
     registry: Registry[Classifier] = Registry("classifier")
     own = data_directory() / "models" if extra_directory is None else extra_directory
     for directory in (SHIPPED, own):
         for card_path in sorted(directory.glob("*.json")):
-            weights = card_path.with_suffix(".safetensors")
-            if not weights.is_file():
-                continue
-            if card_path.stem in registry:
-                raise CheckpointError(f"{weights}: there is a shipped classifier of that name; rename both its files.")
-            card = read_card(card_path)
-            registry.add(
-                Entry(
-                    name=card_path.stem,
-                    label=card["label"],
-                    factory=partial(_load, card_path.stem, weights),
-                    facts=MappingProxyType({**card, "image_shape": tuple(card["image_shape"])}),
-                )
-            )
+            if card_path.with_suffix(".safetensors").is_file():
+                registry.add(_entry(card_path, registry))
     return registry
+
+
+def _entry(card_path: Path, registry: Registry[Classifier]) -> Entry[Classifier]:
+    name, weights = card_path.stem, card_path.with_suffix(".safetensors")
+    try:
+        if name in registry:
+            raise CheckpointError(f"{weights}: there is a shipped classifier of that name; rename both its files.")
+        card = read_card(card_path)
+    except CheckpointError as error:
+        while name in registry:
+            name += "-2"
+        return Entry(name, f"{card_path.stem} (damaged)", partial(_refuse, error), facts=_facts_of_damaged(error))
+    facts = MappingProxyType({**card, "image_shape": tuple(card["image_shape"])})
+    return Entry(name, card["label"], partial(_load, name, weights), facts=facts)
+
+
+def _facts_of_damaged(error: CheckpointError) -> Mapping[str, Any]:
+    return MappingProxyType({"dataset": "", "image_shape": (), "problem": str(error)})
+
+
+def _refuse(error: CheckpointError) -> Classifier:
+    raise CheckpointError(str(error))
 
 
 def load_classifier(name: str, extra_directory: Path | None = None) -> Classifier:

@@ -176,14 +176,19 @@ def test_weights_that_do_not_match_their_card(tmp_path):
 def test_damaged_card(tmp_path, text, reason):
     (tmp_path / "mine.safetensors").write_bytes(b"")
     (tmp_path / "mine.json").write_text(text)
+    found = available_classifiers(tmp_path)
+    assert reason.strip("'") in found["mine"].facts["problem"]
     with pytest.raises(CheckpointError, match=reason):
-        available_classifiers(tmp_path)
+        found["mine"].create()
+    assert found["lenet5-digits"].create().name == "lenet5-digits"
 
 
 def test_name_of_a_shipped_classifier_is_taken(tmp_path):
     save_checkpoint(build_model("lenet5", 2), tmp_path / "lenet5-mnist.safetensors", CARD)
+    found = available_classifiers(tmp_path)
     with pytest.raises(CheckpointError, match="shipped classifier of that name"):
-        available_classifiers(tmp_path)
+        found["lenet5-mnist-2"].create()
+    assert found["lenet5-mnist"].facts["classes"] == [str(digit) for digit in range(10)]
 
 
 def test_nan_weights_are_flagged(tmp_path):

@@ -1,0 +1,95 @@
+"""The verbs for effective paths: paths, classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from engine.command_line.options import load_for, output_file
+from engine.command_line.printing import progress_bar, verb
+from engine.errors import InvalidInputError
+from engine.locations import data_directory
+from engine.paths.class_paths import compute_class_paths
+from engine.paths.extraction import EffectivePath
+
+
+@click.command()
+@click.argument("model")
+@click.option("--index", default=0, type=click.IntRange(min=0), help="Which test image.")
+@click.option("--rank", default=1, type=click.IntRange(min=1), help="Start from the logit of this place.")
+@click.option("--target", type=click.IntRange(min=0), help="Start from this class's logit instead.")
+@click.option("--theta", default=0.5, type=float, help="Share of each neuron's value to explain, above 0, up to 1.")
+@click.option("--last-layers", type=click.IntRange(min=1), help="Stop after so many layers from the end.")
+@click.option("--output", type=output_file(".npz"), help="Save the path as .npz.")
+@verb
+def paths(
+    model: str, index: int, rank: int, target: int | None, theta: float, last_layers: int | None, output: Path | None
+) -> Any:
+    """Extract the effective path of one test image of MODEL's data set."""
+    classifier, data = load_for(model)
+    if index >= len(data.test):
+        raise InvalidInputError(f"--index: expected at most {len(data.test) - 1}; got {index}.")
+    extractor = EffectivePath(classifier.module, theta, last_layers)
+    path = extractor.extract(data.test.images([index]), rank=rank, target=target)[0]
+    if output is not None:
+        path.save(output)
+    assert path.target is not None
+    layers = [
+        {"layer": layer, "synapses": len(path.synapses[layer]), "weights": len(path.weights[layer]),
+         "neurons": len(path.neurons[layer]), "density": path.density_per_layer()[layer]}
+        for layer in path.layers
+    ]  # fmt: skip
+    return {
+        "model": classifier.name, "image": index, "label": data.classes[int(data.test.labels[index])],
+        "starts from": classifier.classes[path.target], "theta": theta, "density": path.density(), "layers": layers,
+    }  # fmt: skip
+
+
+@click.command()
+@click.argument("model")
+@click.option("--theta", default=0.5, type=float, help="Share of each neuron's value to explain, above 0, up to 1.")
+@click.option("--images", "n_images", type=click.IntRange(min=1), help="Only the first so many training images.")
+@click.option("--output", type=output_file(".npz"), help="Save the class paths as .npz.")
+@verb
+def classes(model: str, theta: float, n_images: int | None, output: Path | None) -> Any:
+    """Compute the class paths of MODEL on its training images, and which classes share a path.
+
+    Work that is stopped goes on where it was when the same command is given again.
+    """
+    classifier, data = load_for(model)
+    state = (
+        data_directory()
+        / "cache"
+        / f"class-paths-{classifier.key[:16]}-{data.key[:16]}-{theta:g}-{n_images or 'all'}.npz"
+    )
+    state.parent.mkdir(parents=True, exist_ok=True)
+    with progress_bar("class paths") as report:
+        found = compute_class_paths(
+            classifier.module,
+            data.train,
+            classifier.classes,
+            theta=theta,
+            limit=n_images,
+            resume_file=state,
+            progress=report,
+        )
+    if output is not None:
+        found.save(output)
+    matrix = found.similarity()
+    pairs = matrix[~np.eye(len(matrix), dtype=bool)]
+    overall = found.overall()
+    return {
+        "model": classifier.name, "theta": theta, "images": int(found.counts.sum()),
+        "overall density": overall.density(),
+        "density per layer": overall.density_per_layer(),
+        "mean similarity": float(np.nanmean(pairs)) if np.isfinite(pairs).any() else float("nan"),
+        "classes without images": [n for n, count in zip(found.class_names, found.counts, strict=True) if not count],
+        "density growth": found.density_growth(),
+        "similarity": [
+            {"class": name, **dict(zip(found.class_names, row, strict=True))}
+            for name, row in zip(found.class_names, matrix, strict=True)
+        ],
+    }  # fmt: skip
