@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
+
+from dashboard.addresses import is_loopback
 
 ROOT = Path(__file__).resolve().parent
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -26,14 +30,30 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--allow-remote", is_flag=True, help="Let other machines in without a password.")
 @click.option("--allowed-host", multiple=True, help="Further name the server is called by; may be repeated.")
 @click.option("--password", envvar="DETOUR_PASSWORD", help="Ask every visitor for it (any user name).")
-def main(**options) -> None:
+def main(allow_remote: bool, **options) -> None:
     """Shows in a browser how an attack leads an image classifier astray."""
+    _check(allow_remote, options)
     click.echo("Starting Detour …", err=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     # torch and Dash take seconds to import. Meanwhile a first start compiles the kernels, on the other core.
     compiling = subprocess.Popen([sys.executable, "-m", "engine.paths.compilation"], cwd=ROOT)
-    from dashboard.serving import serve
+    try:
+        from dashboard.serving import serve
 
-    serve(compiling, **options)
+        serve(compiling, **options)
+    finally:
+        compiling.terminate()
+        compiling.wait()
+
+
+def _check(allow_remote: bool, options: dict[str, Any]) -> None:
+    host = options["host"]
+    if not is_loopback(host) and not (allow_remote or options["password"]):
+        raise click.UsageError(
+            f"{host} can be reached from other machines. Set --password, or --allow-remote to let everybody in."
+        )
+    if options["model"] is None and (options["checkpoint"] or options["dataset"] or options["dataset_dir"]):
+        raise click.UsageError("--checkpoint, --dataset and --dataset-dir belong to an own model; give --model too.")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import dash
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html
 
+from dashboard.components.icons import icon, icon_button
+
 THEME = "theme"
 THEME_SWITCH = "theme-switch"
 SHOWN = "shown-selection"
@@ -45,11 +47,11 @@ def frame(links: tuple[PageLink, ...]) -> html.Div:
 
 def _rail(links: tuple[PageLink, ...]) -> html.Nav:
     brand = html.Div(
-        [_icon("bi-signpost-split-fill"), html.Span("Detour", className="rail-text")], className="detour-brand"
+        [icon("bi-signpost-split-fill"), html.Span("Detour", className="rail-text")], className="detour-brand"
     )
     entries = [
         dcc.Link(
-            [_icon(link.icon), html.Span(link.name, className="rail-text")],
+            [icon(link.icon), html.Span(link.name, className="rail-text")],
             id={"type": "rail-link", "path": link.path},
             href=link.path,
             className="rail-link",
@@ -61,12 +63,6 @@ def _rail(links: tuple[PageLink, ...]) -> html.Nav:
 
 
 def _tools() -> html.Div:
-    def button(name: str, icon: str, text: str) -> html.Button:
-        label = [_icon(icon), html.Span(text, className="visually-hidden")]
-        return html.Button(
-            label, id=name, n_clicks=0, className="btn btn-sm btn-outline-secondary", title=text, type="button"
-        )
-
     return html.Div(
         [
             html.Span(
@@ -75,15 +71,11 @@ def _tools() -> html.Div:
                 role="status",
                 style={"maxWidth": "20rem"},
             ),
-            button(COPY, "bi-link-45deg", "Copy a link to this view"),
-            button(THEME_SWITCH, "bi-circle-half", "Switch between light and dark"),
+            icon_button(COPY, "bi-link-45deg", "Copy a link to this view"),
+            icon_button(THEME_SWITCH, "bi-circle-half", "Switch between light and dark"),
         ],
         className="detour-tools",
     )
-
-
-def _icon(name: str) -> html.I:
-    return html.I(className=f"bi {name}", **{"aria-hidden": "true"})
 
 
 def register(app: Dash) -> None:

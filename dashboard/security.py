@@ -13,6 +13,7 @@ import flask
 from dash import Dash
 from werkzeug.exceptions import HTTPException
 
+from dashboard.addresses import is_loopback
 from dashboard.settings import MAX_BODY_BYTES, Settings
 from engine.errors import EngineError
 
@@ -27,16 +28,6 @@ def host_name(host: str) -> str:
         return (urlsplit(f"//{host}").hostname or "").lower()
     except ValueError:
         return ""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server on that address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def is_allowed_host(header: str, settings: Settings) -> bool:

@@ -24,6 +24,7 @@ THETA = Parameter(
 )
 RANK = Parameter("rank", "rank", "int", 1, low=1, high=2, help="Which of the most likely classes the path starts from.")
 SEED = Parameter("seed", "seed", "int", 0, low=0, high=2**31 - 1, help="Seed of every random choice.")
+THETA_DECIMALS = 3
 EDGES = Parameter("edges", "edges", "int", 200, low=10, high=1000, help="Most bundles of synapses drawn.")
 UNITS = Parameter("units", "units", "int", 12, low=2, high=40, help="Most units drawn per layer.")
 
@@ -170,6 +171,10 @@ class _Reader:
         self._read_attack()
         for parameter in (SEED, RANK, THETA, EDGES, UNITS):
             self._read_number(parameter)
+        theta = self.values.get("theta")
+        if theta is not None and theta != round(theta, THETA_DECIMALS):
+            del self.values["theta"]  # class paths are kept by θ: one that differs in the tenth digit is a mistake
+            self.errors["theta"] = f"theta: expected at most {THETA_DECIMALS} decimals; got {theta:.10g}."
         self._read_classes()
         return Parsed(self.values, self.errors)
 
@@ -261,7 +266,9 @@ class _Reader:
         if text is None:
             return
         match = _PAIR.fullmatch(text)
-        if match is None or (count is not None and max(int(match[1]), int(match[2])) >= count):
+        if match is not None and match[1] == match[2]:
+            self.errors["pair"] = f"pair: expected two different classes; got {text[:60]!r}."
+        elif match is None or (count is not None and max(int(match[1]), int(match[2])) >= count):
             self.errors["pair"] = f"pair: expected two class numbers such as 3-5; got {text[:60]!r}."
         else:
             self.values["pair"] = (int(match[1]), int(match[2]))

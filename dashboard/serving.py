@@ -1,4 +1,4 @@
-"""Checks the options of a server and runs it."""
+"""Makes the application and serves it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import waitress
 from dash import Dash
 
 from dashboard.application import create_app
-from dashboard.security import is_loopback
 from dashboard.services import EXTENSION
 from dashboard.settings import MAX_BODY_BYTES, Settings
 from engine.errors import EngineError
@@ -28,7 +27,6 @@ def serve(
     host: str,
     port: int,
     data_dir: Path | None,
-    allow_remote: bool,
     allowed_host: tuple[str, ...],
     **rest,
 ) -> None:
@@ -38,20 +36,13 @@ def serve(
         compiling: the process that compiles the kernels; nobody is let in before it has ended.
         host, port: where to listen; port 0 takes a free one.
         data_dir: folder of uploads, caches and trained models, or None for the user's own.
-        allow_remote: whether other machines may come in without a password.
         allowed_host: further names the server is called by.
         rest: the other fields of :class:`Settings`.
 
     Raises:
-        click.ClickException: if the options do not fit together, or the address or an own model cannot be used.
+        click.ClickException: if the address or an own model cannot be used.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    if not is_loopback(host) and not (allow_remote or rest["password"]):
-        raise click.UsageError(
-            f"{host} can be reached from other machines. Set --password, or --allow-remote to let everybody in."
-        )
-    if rest["model"] is None and (rest["checkpoint"] or rest["dataset"] or rest["dataset_dir"]):
-        raise click.UsageError("--checkpoint, --dataset and --dataset-dir belong to an own model; give --model too.")
     names = tuple(name.lower() for name in allowed_host)
     settings = Settings(data_dir=data_dir or data_directory(), host=host, allowed_hosts=names, **rest)
     try:

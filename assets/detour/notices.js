@@ -1,7 +1,6 @@
 /* Says so when the server refuses or cannot be reached, and when a dropped file is too large to send. */
 (function () {
   "use strict";
-  const MAX_UPLOAD_BYTES = 10 * 1024 * 1024;
   const send = window.fetch;
   let offline = false;
 
@@ -47,11 +46,13 @@
   };
 
   function checkFiles(event) {
-    const zone = event.target.closest && event.target.closest("#inspect-upload");
+    const zone = event.target.closest && event.target.closest("[data-max-bytes]");
     if (!zone) return;
+    const limit = Number(zone.dataset.maxBytes);
     const files = event.dataTransfer ? event.dataTransfer.files : event.target.files;
-    if (files && files.length && files[0].size > MAX_UPLOAD_BYTES) {
-      notice("This file has " + (files[0].size / 2 ** 20).toFixed(1) + " MB; at most 10 MB are accepted. Send a smaller one.");
+    if (files && files.length && files[0].size > limit) {
+      const megabytes = (size) => (size / 2 ** 20).toFixed(1).replace(".0", "") + " MB";
+      notice("This file has " + megabytes(files[0].size) + "; at most " + megabytes(limit) + " are accepted. Send a smaller one.");
       event.stopPropagation();
       event.preventDefault();
     }

@@ -102,15 +102,21 @@
       if (!attack || attack === facts.attack) return noUpdate();
       return commitAndReload(current, dropSettings(current, { attack, epsilon: null }));
     },
-    /* Two classes are chosen in the lists or by a click on the matrix. */
-    classes: function (theta, click, first, second, facts, current) {
+    /* Two classes are chosen in the lists or by a click on the matrix. Until then the lists name the pair that the server
+       shows ("shown"), which is no choice of the visitor. The last answer is what is wrong with the pair. */
+    classes: function (theta, click, first, second, shown, facts, current) {
+      const chosen = new URLSearchParams(current).has("pair");
+      const rendered = Object.assign({}, facts.rendered, chosen || !shown ? {} : { pair: shown });
       let pair = [first, second];
       const clicked = triggeredIds().some((id) => id.endsWith(".clickData")) && click;
       if (clicked) pair = click.points[0].customdata.map(String);
       const both = pair.every((one) => one !== null && one !== undefined && one !== "");
-      const fields = { theta, pair: both ? pair.join("-") : null };
-      const search = commit(current, withoutRendered(current, fields, facts.rendered));
-      return clicked ? [search, pair[0], pair[1]] : [search, noUpdate(), noUpdate()];
+      const same = both && pair[0] === pair[1];
+      const fields = { theta };
+      if (!same) fields.pair = both ? pair.join("-") : null;
+      const search = commit(current, withoutRendered(current, fields, rendered));
+      const note = same ? "Choose two different classes." : "";
+      return clicked && !same ? [search, pair[0], pair[1], note] : [search, noUpdate(), noUpdate(), note];
     },
     /* Remembers what the controls now show, so that only a foreign change of the URL lays the page out anew. */
     shown: function (search) {
@@ -126,7 +132,8 @@
       if (!clicks) return noUpdate();
       const address = window.location.href;
       if (navigator.clipboard) {
-        return navigator.clipboard.writeText(address).then(() => "Link copied", () => address);
+        const fade = () => window.setTimeout(() => window.dash_clientside.set_props("copy-link-note", { children: "" }), 4000);
+        return navigator.clipboard.writeText(address).then(() => (fade(), "Link copied"), () => address);
       }
       return address;
     },
@@ -147,6 +154,13 @@
       }
       if (chosen === current) return [noUpdate(), noUpdate()];
       return [chosen, chosen && chosen.startsWith("test:") ? chosen.slice(5) : ""];
+    },
+    /* The strip stays as it is while its images do; which of them is chosen changes alone, so that the focus stays. */
+    pressed: function (image, ids) {
+      return ids.map((id) => String(image === "test:" + id.index));
+    },
+    text: function (value) {
+      return String(value);
     },
     /* The slider and the field beside it are one control. */
     strength: function (slider, text) {

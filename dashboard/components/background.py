@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import dash_bootstrap_components as dbc
 from dash import no_update
 
 from dashboard.components.figure_card import progress_note
@@ -16,14 +15,12 @@ class BackgroundState:
     """What to show now.
 
     Attributes:
-        token: changes when the figures that need class paths must be drawn.
-        error: an alert when the work failed, else None.
+        token: changes when the figures that need class paths must be drawn, or say why they cannot be.
         finished: whether there is nothing left to ask for.
         note: the progress shown in the waiting cards.
     """
 
     token: object
-    error: object
     finished: bool
     note: object
 
@@ -38,11 +35,12 @@ def background_state(services: Services, search: str | None, known: str | None) 
     """
     values = services.parse(search).values
     if "model" not in values or "theta" not in values:
-        return BackgroundState(no_update, None, True, None)
+        return BackgroundState(no_update, True, None)
     work = services.normal_paths.ask(values["model"], values["theta"])
     key = f"{values['model']}|{values['theta']:g}"
     if work.error is not None:
-        return BackgroundState(no_update, dbc.Alert(f"Class paths: {work.error}", color="danger"), True, None)
+        # Another token each time: the work may have been tried again meanwhile, and the cards wait for its end.
+        return BackgroundState(f"{key}|failed at {work.asked:g}", True, None)
     if work.normal is None:
-        return BackgroundState(no_update, None, False, progress_note(work.fraction, work.message))
-    return BackgroundState(no_update if known == key else key, None, True, None)
+        return BackgroundState(no_update, False, progress_note(work.fraction, work.message))
+    return BackgroundState(no_update if known == key else key, True, None)

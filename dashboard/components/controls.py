@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
 import dash_bootstrap_components as dbc
-from dash import html
+from dash import ClientsideFunction, Dash, Input, Output, html
 
 from engine.registry import Parameter
+
+# An error is filed under at most so many characters of its field's name.
+MAX_SHOWN_NAME = 40
 
 
 def number_field(
@@ -50,11 +56,22 @@ def choice_field(
 
 
 def slider(name: str, label: str, value: float, low: float, high: float, step: float) -> html.Label:
-    """A labelled slider that follows while it is dragged."""
+    """A labelled slider that follows while it is dragged, with its number; :func:`register_slider` keeps that right."""
     control = dbc.Input(
         id=name, type="range", min=low, max=high, step=step, value=value, debounce=80, class_name="form-range"
     )
-    return html.Label([label, control])
+    return html.Label([label, control, html.Output(str(value), id=_number_beside(name))])
+
+
+def register_slider(app: Dash, name: str) -> None:
+    """Shows a slider's number while it is dragged, in the browser."""
+    app.clientside_callback(
+        ClientsideFunction("selection", "text"), Output(_number_beside(name), "children"), Input(name, "value")
+    )
+
+
+def _number_beside(name: str) -> str:
+    return f"{name}-number"
 
 
 def setting_field(identity: dict[str, str], parameter: Parameter, value: object, error: str | None) -> html.Div:
@@ -71,7 +88,8 @@ def setting_field(identity: dict[str, str], parameter: Parameter, value: object,
         control = dbc.Input(
             id=identity, type="text", inputmode="decimal", value=shown_value(value), debounce=True, invalid=bool(error)
         )
-    span = "" if parameter.low is None or parameter.high is None else f" From {parameter.low:g} to {parameter.high:g}."
+    bounds = (parameter.low, parameter.high)
+    span = "" if None in bounds else f" From {_readable(parameter.low)} to {_readable(parameter.high)}."
     return html.Div(
         [
             html.Label(
@@ -87,6 +105,11 @@ def setting_field(identity: dict[str, str], parameter: Parameter, value: object,
     )
 
 
+def _readable(number: float) -> str:
+    """A bound as a person reads it: whole numbers in full."""
+    return f"{int(number):,}" if number == int(number) else f"{number:g}"
+
+
 def shown_value(value: object) -> str:
     """A value as the text a control holds, the form the URL uses too."""
     if value is None:
@@ -96,15 +119,22 @@ def shown_value(value: object) -> str:
     return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
-def field_errors(errors: dict[str, str]) -> object:
-    """What is wrong with the fields, above the page; nothing when all is right."""
+def field_errors(errors: Mapping[str, str], query: Mapping[str, object]) -> object:
+    """What is wrong with the fields of a query, above the page; nothing when all is right.
+
+    Args:
+        errors: a sentence per wrong field, by the first characters of its name.
+        query: all fields, by their names.
+    """
     if not errors:
         return None
+    right = {name: value for name, value in query.items() if not errors.keys() & {name, name[:MAX_SHOWN_NAME]}}
+    remedy = "Leave out what is wrong" if right else "Start again with the usual values"
     return dbc.Alert(
         [
             html.Strong("This view cannot be shown as asked."),
             html.Ul([html.Li(text) for text in errors.values()], className="mb-1 mt-1"),
-            html.A("Start again with the usual values", href="?", className="alert-link"),
+            html.A(remedy, href="?" + urlencode(right, doseq=True), className="alert-link"),
         ],
         color="danger",
     )

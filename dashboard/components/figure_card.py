@@ -10,9 +10,12 @@ import dash_bootstrap_components as dbc
 import plotly.graph_objects as go
 from dash import ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
 
+from dashboard.components.icons import icon
+from dashboard.components.retry import ASK_AGAIN, DONE, retry_clock, retry_input, retry_output, working_words
 from dashboard.figures.table import figure_table
 from dashboard.figures.theme import GRAPH_CONFIG
 from dashboard.selection import SelectionError
+from dashboard.services.computations import Pending
 from engine.errors import EngineError
 
 Draw = Callable[..., go.Figure]
@@ -47,7 +50,7 @@ class Card:
     height: int = 300
 
     def part(self, name: str) -> str:
-        """The id of one of its parts: graph, place, message, progress, note, png, svg, html, csv, how, method, file."""
+        """The id of a part: graph, place, message, progress, working, menu, png, svg, html, csv, how, method, file."""
         return f"{self.name}-{name}"
 
 
@@ -57,7 +60,10 @@ def figure_card(card: Card, *, controls: object = None, footer: object = None, s
     place = html.Div(
         [
             graph,
-            html.Div(html.Div(id=card.part("progress")), className="figure-skeleton"),
+            html.Div(
+                [html.Div(id=card.part("progress")), html.Div(id=card.part("working"), className="small")],
+                className="figure-skeleton",
+            ),
             html.Div(id=card.part("message"), className="figure-message", role="status"),
         ],
         id=card.part("place"),
@@ -72,6 +78,7 @@ def figure_card(card: Card, *, controls: object = None, footer: object = None, s
         footer,
         _method(card),
         dcc.Download(card.part("file")),
+        retry_clock(card.part("graph")),
     ]
     return html.Section(
         [part for part in parts if part is not None],
@@ -84,10 +91,7 @@ def _menu(card: Card) -> html.Div:
     names = (("png", "PNG image"), ("svg", "SVG drawing"), ("html", "HTML page"), ("csv", "CSV data"))
     items = [dbc.DropdownMenuItem(text, id=card.part(name), n_clicks=0) for name, text in names]
     items += [dbc.DropdownMenuItem(divider=True), dbc.DropdownMenuItem("How is this computed?", id=card.part("how"))]
-    label = [
-        html.I(className="bi bi-three-dots", **{"aria-hidden": "true"}),
-        html.Span(f"Menu: {card.title}", className="visually-hidden"),
-    ]
+    label = [icon("bi-three-dots"), html.Span(f"Menu: {card.title}", className="visually-hidden")]
     menu = dbc.DropdownMenu(
         items,
         label=label,
@@ -122,7 +126,7 @@ def register_card(app: Dash, card: Card, draw: Draw, inputs: Sequence[Input]) ->
         app: the application.
         card: the card; it must be in a page's layout.
         draw: makes the figure from the values of ``inputs``. An EngineError is shown in the card; :class:`Waiting`
-            keeps the skeleton; :class:`Nothing` says why the card is empty.
+            and Pending keep the skeleton, and after Pending the card asks again; :class:`Nothing` says why it is empty.
         inputs: what the figure depends on.
     """
 
@@ -130,22 +134,33 @@ def register_card(app: Dash, card: Card, draw: Draw, inputs: Sequence[Input]) ->
         Output(card.part("graph"), "figure"),
         Output(card.part("message"), "children"),
         Output(card.part("place"), "className"),
+        Output(card.part("working"), "children"),
+        retry_output(card.part("graph")),
         *inputs,
+        retry_input(card.part("graph")),
     )
-    def update(*values: object) -> tuple[object, object, str]:
+    def update(*values: object) -> tuple[object, object, str, object, bool]:
         try:
-            return draw(*values), None, "figure-place"
-        except Waiting:
-            return no_update, None, "figure-place is-waiting"
-        except Nothing as reason:
-            return no_update, dbc.Alert(str(reason), color="secondary"), "figure-place is-empty"
-        except SelectionError:
-            text = "Correct the marked fields at the top of the page, then this figure is drawn."
-            return no_update, dbc.Alert(text, color="secondary"), "figure-place is-empty"
-        except EngineError as error:
-            return no_update, dbc.Alert(str(error), color="danger"), "figure-place is-error"
+            return *_state(draw, values[:-1]), None, DONE
+        except Pending as pending:
+            return no_update, None, "figure-place is-waiting", working_words(pending), ASK_AGAIN
 
     _register_exports(app, card, draw, [State(one.component_id, one.component_property) for one in inputs])
+
+
+def _state(draw: Draw, values: Sequence[object]) -> tuple[object, object, str]:
+    """The figure, the message in its place, and the class of that place."""
+    try:
+        return draw(*values), None, "figure-place"
+    except Waiting:
+        return no_update, None, "figure-place is-waiting"
+    except Nothing as reason:
+        return no_update, dbc.Alert(str(reason), color="secondary"), "figure-place is-empty"
+    except SelectionError:
+        text = "This figure is drawn once what is wrong in the link, named at the top of the page, is put right."
+        return no_update, dbc.Alert(text, color="secondary"), "figure-place is-empty"
+    except EngineError as error:
+        return no_update, dbc.Alert(str(error), color="danger"), "figure-place is-error"
 
 
 def _register_exports(app: Dash, card: Card, draw: Draw, states: Sequence[State]) -> None:
@@ -176,7 +191,7 @@ def _register_exports(app: Dash, card: Card, draw: Draw, states: Sequence[State]
             return no_update
         try:
             figure = draw(*values)
-        except (Waiting, Nothing, EngineError):
+        except (Waiting, Nothing, Pending, EngineError):
             return no_update  # the card itself says what is missing
         if ctx.triggered_id == card.part("csv"):
             return file_download(f"{card.name}.csv", figure_table(figure).encode(), "text/csv")

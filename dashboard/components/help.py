@@ -5,12 +5,14 @@ from __future__ import annotations
 import dash_bootstrap_components as dbc
 from dash import ClientsideFunction, Dash, Input, Output, html
 
+from dashboard.components.icons import icon
+
 
 def help_panel(name: str, opener: str, title: str, parts: list[tuple[str, str]]) -> html.Span:
     """A button that opens a panel of headed paragraphs."""
     text = [item for heading, body in parts for item in (html.H3(heading, className="h6 mt-3"), html.P(body))]
     button = html.Button(
-        [html.I(className="bi bi-question-circle me-1", **{"aria-hidden": "true"}), "Help"],
+        [icon("bi-question-circle", "me-1"), "Help"],
         id=opener,
         n_clicks=0,
         type="button",

@@ -19,7 +19,7 @@ def class_similarity(matrix: npt.NDArray[np.floating], names: Sequence[str], the
     """A square heatmap of Jaccard similarities; its colours span the values off the diagonal, which alone says nothing.
 
     Args:
-        matrix: (K, K), values in [0, 1], ones on the diagonal.
+        matrix: (K, K), values in [0, 1], ones on the diagonal. NaN leaves a cell empty, without hover and click.
         names: K class names.
         theme: `"light"` or `"dark"`.
 
@@ -65,6 +65,7 @@ def _cells(values: npt.NDArray[np.float32], labels: list[str], limits: tuple[flo
         customdata=pairs,
         xgap=1,
         ygap=1,
+        hoverongaps=False,
         colorbar={
             "title": {"text": "Jaccard", "font": {"color": palette(theme)["muted"], "size": 12}},
             "thickness": 12,

@@ -6,11 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
-from dashboard.figures.labels import Series, layer_ticks, plain, series, unique_labels
+from dashboard.figures.labels import Series, layer_ticks, plain, series, shorten, unique_labels
 from dashboard.figures.theme import Theme, bar_marker, new_figure, palette
 
 _MEANINGS = ("clean", "adversarial", "shared", "reference")
 _WITHOUT_MEANING = ("accent", "muted")
+_ALL_TICKS = 40  # with more classes plotly leaves labels out as space demands
 
 
 def density_per_layer(layers: Sequence[str], values: Mapping[str, Series], theme: Theme = "light") -> go.Figure:
@@ -57,9 +58,10 @@ def density_growth(
     """
     color = palette(theme)["accent"]
     many = len(names) > 60
+    labels = unique_labels(names)
     line = go.Scatter(
         name="density of the union",
-        x=unique_labels(names),
+        x=labels,
         y=series(names, values),
         mode="lines" if many else "lines+markers",
         line={"color": color, "width": 2.5},
@@ -69,5 +71,7 @@ def density_growth(
     figure = new_figure(theme)
     figure.add_trace(line)
     figure.update_xaxes(type="category", showgrid=False, title_text="class merged last")
+    if len(names) <= _ALL_TICKS:
+        figure.update_xaxes(tickvals=labels, ticktext=[shorten(name, 14) for name in names])
     figure.update_yaxes(title_text="density of the union", tickformat="~%", rangemode="tozero")
     return figure

@@ -6,8 +6,11 @@ import plotly.graph_objects as go
 
 from dashboard.figures.theme import Theme, new_figure
 
-# Two arms from the mid gray that also stands for "unchanged" in a perturbation of three channels.
-_DIVERGING = [[0.0, "#0A5BC4"], [0.5, "#808080"], [1.0, "#F26B30"]]
+# Two arms from the mid gray that also stands for "unchanged" in a perturbation of three channels. Dark navy and yellow
+# stay apart for every kind of colour vision, and neither has a meaning elsewhere (theme.py).
+DARKER = "#00224E"
+BRIGHTER = "#FEE838"
+_DIVERGING = [[0.0, DARKER], [0.5, "#808080"], [1.0, BRIGHTER]]
 _GRAY = [[0.0, "#000000"], [1.0, "#FFFFFF"]]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from dash import Dash, State, no_update
 
 from dashboard.frame import SHOWN
+from dashboard.pages import not_found
 from dashboard.selection import MAX_QUERY, query_fields
 from dashboard.services import current_services
 
@@ -15,7 +16,11 @@ ROUTER_STATE = "shown_"
 
 
 def follow_controls(app: Dash) -> None:
-    """Tells the page router what the controls show, so that it need not lay out again what they changed themselves."""
+    """Tells the page router what the controls show, so that it need not lay out again what they changed themselves.
+
+    An address that is no page gets one that says so.
+    """
+    not_found.register(app)
     app.routing_callback_inputs[ROUTER_STATE] = State(SHOWN, "data")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+import dash_bootstrap_components as dbc
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 
 from dashboard.components.background import background_state
@@ -13,7 +14,7 @@ from dashboard.components.controls import field_errors
 from dashboard.components.figure_card import Card
 from dashboard.components.help import help_panel, register_help
 from dashboard.frame import SHOWN
-from dashboard.selection import Parsed
+from dashboard.selection import Parsed, query_fields
 from dashboard.services import Services
 
 POLL_MS = 700
@@ -38,7 +39,7 @@ class Shell:
     waiting: tuple[Card, ...]
 
     def part(self, name: str) -> str:
-        """The id of a part: selection, facts, errors, model, model-sent, help, help-open, paths, paths-error, poll."""
+        """The id of a part: selection, facts, errors, model, model-sent, help, help-open, paths, poll."""
         return f"{self.name}-{name}"
 
     def stores(self, query: Mapping[str, object], facts: Mapping[str, object]) -> list[object]:
@@ -52,17 +53,14 @@ class Shell:
             dcc.Interval(id=self.part("poll"), interval=POLL_MS),
         ]
 
-    def head(self, parsed: Parsed) -> list[object]:
-        """The heading with its help, and below it what is wrong with the fields."""
+    def head(self, services: Services, parsed: Parsed, query: Mapping[str, object]) -> list[object]:
+        """The heading with its help, and below it what is wrong with the fields or the model."""
         panel = help_panel(self.part("help"), self.part("help-open"), self.title, self.help)
         return [
             html.H1([self.title, panel], className="page-title"),
-            html.Div(field_errors(parsed.errors), id=self.part("errors"), role="status"),
+            html.Div(field_errors(parsed.errors, query), id=self.part("errors"), role="status"),
+            _warning(services, parsed),
         ]
-
-    def paths_error(self, class_name: str) -> html.Div:
-        """The place that says why class paths could not be computed."""
-        return html.Div(id=self.part("paths-error"), className=class_name, hidden=True)
 
     def register(self, app: Dash, services: Services) -> None:
         """Registers the callbacks of these parts."""
@@ -87,13 +85,11 @@ class Shell:
         )
         def show_errors(search: str) -> tuple[object, ...]:
             errors = services.parse(search).errors
-            return field_errors(errors), *[name in errors for name in self.marked]
+            return field_errors(errors, query_fields(search)), *[name in errors for name in self.marked]
 
     def _register_background(self, app: Dash, services: Services) -> None:
         @app.callback(
             Output(self.part("paths"), "data"),
-            Output(self.part("paths-error"), "children"),
-            Output(self.part("paths-error"), "hidden"),
             Output(self.part("poll"), "disabled"),
             *[Output(card.part("progress"), "children") for card in self.waiting],
             Input(self.part("poll"), "n_intervals"),
@@ -102,7 +98,13 @@ class Shell:
         )
         def follow_background(_ticks: int | None, search: str, known: str | None) -> tuple[object, ...]:
             state = background_state(services, search, known)
-            return state.token, state.error, state.error is None, state.finished, *[state.note] * len(self.waiting)
+            return state.token, state.finished, *[state.note] * len(self.waiting)
+
+
+def _warning(services: Services, parsed: Parsed) -> object:
+    """What is wrong with the model itself, weights that are not numbers for example; it can be shown but not used."""
+    warning = services.choices.get(parsed.values["model"]).classifier.warning if "model" in parsed.values else ""
+    return dbc.Alert(warning, color="danger") if warning else None
 
 
 def tie(app: Dash, function: str, *parts: object, initial: bool | str = True) -> None:

@@ -13,14 +13,15 @@ from dashboard.selection import Parsed, Selection, parse_fields, parse_query
 from dashboard.services.cache import ResultCache
 from dashboard.services.class_paths import NormalPaths
 from dashboard.services.classifiers import Classifiers
+from dashboard.services.computations import Computations, Pending
 from dashboard.services.inspection import Inspections
 from dashboard.services.uploads import Uploads
 from dashboard.settings import Settings
-from engine.errors import EngineError
+from engine.errors import EngineError, InvalidInputError
 
 log = logging.getLogger(__name__)
 
-RESULTS_KEPT = 512
+RESULTS_BYTES = 256 * 2**20
 EXTENSION = "detour"
 
 
@@ -57,10 +58,21 @@ class Services:
 
     @classmethod
     def create(cls, settings: Settings) -> Services:
-        """Makes the services; nothing but an own model is loaded yet."""
+        """Makes the services; nothing but an own model is loaded yet.
+
+        Raises:
+            InvalidInputError: if the data directory cannot be used.
+            EngineError: if an own model cannot be used.
+        """
+        try:
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidInputError(
+                f"--data-dir {settings.data_dir}: cannot be made ({error}); choose another."
+            ) from error
         uploads = Uploads(settings.data_dir / "uploads")
         choices = Choices(settings, uploads)
-        inspections = Inspections(choices, uploads, ResultCache(RESULTS_KEPT))
+        inspections = Inspections(choices, uploads, Computations(ResultCache(RESULTS_BYTES)))
         normal_paths = NormalPaths(choices, settings.data_dir / "cache" / "class-paths")
         return cls(settings, choices, uploads, inspections, normal_paths)
 
@@ -96,6 +108,8 @@ class Services:
             self.normal_paths.ask(selection.model, selection.theta)
         except EngineError as error:
             log.warning("the first view cannot be prepared: %s", error)
+        except Pending:
+            log.info("the first view takes longer than usual; it is still being computed")
 
 
 def current_services() -> Services:

@@ -22,6 +22,7 @@ from engine.files import write_atomically
 from engine.paths.class_paths import ClassPaths, compute_class_paths
 from engine.paths.extraction import EffectivePath
 from engine.progress import Progress
+from engine.version import VERSION as ENGINE_VERSION
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 VERSION = 1
 BAND_IMAGES = 200
 BAND_BATCH = 20
+KEPT_IN_MEMORY = 8
+KEPT_ON_DISK = 500 * 2**20
 # Work that no open page has asked about for this long makes room for work that one waits for.
 FORGOTTEN_AFTER_S = 15.0
 # A failure stays on the page; coming back to it later tries again.
@@ -116,6 +119,7 @@ class NormalPaths:
 
         try:
             work.normal = self._compute(*key, progress)
+            self._make_room()
         except Cancelled:
             with self._lock:
                 self._works.pop(key, None)
@@ -124,6 +128,20 @@ class NormalPaths:
         except Exception:
             log.exception("class paths of %s at θ = %g failed", *key)
             work.error = "Computing the class paths failed; the server's log has the details."
+
+    def _make_room(self) -> None:
+        """Forgets what no page has asked for longest, in memory and on disk."""
+        with self._lock:
+            finished = [key for key, work in self._works.items() if work.normal is not None]
+            finished.sort(key=lambda key: self._works[key].asked, reverse=True)
+            for key in finished[KEPT_IN_MEMORY:]:
+                del self._works[key]
+        files = sorted(self._folder.glob("paths-*"), key=lambda file: file.stat().st_mtime, reverse=True)
+        size = 0
+        for file in files:
+            size += file.stat().st_size
+            if size > KEPT_ON_DISK:
+                file.unlink(missing_ok=True)
 
     def _compute(self, model: str, theta: float, progress: Progress) -> Normal:
         loaded = self._classifiers.get(model)
@@ -153,7 +171,7 @@ class NormalPaths:
 
 
 def _name(loaded: LoadedClassifier, theta: float) -> str:
-    parts = (VERSION, loaded.classifier.key, loaded.dataset.key, f"{theta:.6g}")
+    parts = (VERSION, ENGINE_VERSION, loaded.classifier.key, loaded.dataset.key, f"{theta:.6g}")
     return "paths-" + hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:32]
 
 
@@ -183,7 +201,11 @@ def _measure(module: torch.nn.Module, loaded: LoadedClassifier, class_paths: Cla
             for rank, rows in found.items():
                 paths = extractor.extract(images[right], rank=rank)
                 starts = ranking[right, rank - 1]
-                rows += [p.overlap_per_layer(class_paths.paths[c]) for p, c in zip(paths, starts, strict=True)]
+                rows += [
+                    p.overlap_per_layer(class_paths.paths[c])
+                    for p, c in zip(paths, starts, strict=True)
+                    if class_paths.counts[c]  # a class without a path is like no image
+                ]
         progress(0.95 + 0.05 * min(1.0, len(found[1]) / BAND_IMAGES), "measuring normal test images")
         if len(found[1]) >= BAND_IMAGES:
             break

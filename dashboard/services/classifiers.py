@@ -22,27 +22,27 @@ MAX_EXTRACTORS = 4
 
 @dataclass(frozen=True, slots=True)
 class LoadedClassifier:
-    """A classifier ready for use.
+    """A classifier ready for use, by several threads at once.
 
     Attributes:
         classifier: the model with its classes and content key.
         dataset: the data set its images come from.
-        lock: held while the model runs: its traced copy and an attack's gradients are made by one thread at a time.
     """
 
     classifier: Classifier
     dataset: Dataset
-    lock: threading.RLock = field(default_factory=threading.RLock)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
     _extractors: OrderedDict[float, EffectivePath] = field(default_factory=OrderedDict)
 
     def extractor(self, theta: float) -> EffectivePath:
-        """The path extractor for a θ; the traced network is kept. Call it with the lock held."""
-        if theta not in self._extractors:
-            self._extractors[theta] = EffectivePath(self.classifier.module, theta=theta)
-            while len(self._extractors) > MAX_EXTRACTORS:
-                self._extractors.popitem(last=False)
-        self._extractors.move_to_end(theta)
-        return self._extractors[theta]
+        """The path extractor for a θ; the traced network is kept."""
+        with self._lock:
+            if theta not in self._extractors:
+                self._extractors[theta] = EffectivePath(self.classifier.module, theta=theta)
+                while len(self._extractors) > MAX_EXTRACTORS:
+                    self._extractors.popitem(last=False)
+            self._extractors.move_to_end(theta)
+            return self._extractors[theta]
 
 
 class Classifiers:

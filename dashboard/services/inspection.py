@@ -11,14 +11,15 @@ import numpy.typing as npt
 import torch
 
 from dashboard.selection import Selection
-from dashboard.services.cache import ResultCache
 from dashboard.services.classifiers import Classifiers, LoadedClassifier
+from dashboard.services.computations import Computations
 from dashboard.services.uploads import Uploads
 from engine.attacks.base import AttackResult
 from engine.datasets.decode import prepare_image
 from engine.errors import InvalidInputError
 from engine.paths.class_paths import ClassPaths
 from engine.paths.path import Path
+from engine.progress import Progress
 
 Pixels = npt.NDArray[np.float32]
 
@@ -80,13 +81,16 @@ class Similarities:
 
 
 class Inspections:
-    """Computes and keeps what the Inspect page shows."""
+    """Computes and keeps what the Inspect page shows.
 
-    def __init__(self, classifiers: Classifiers, uploads: Uploads, cache: ResultCache) -> None:
-        """Uses the given classifiers, uploads and cache."""
+    Each method raises :class:`~dashboard.services.computations.Pending` while its result is not there yet.
+    """
+
+    def __init__(self, classifiers: Classifiers, uploads: Uploads, computations: Computations) -> None:
+        """Uses the given classifiers and uploads."""
         self._classifiers = classifiers
         self._uploads = uploads
-        self._cache = cache
+        self._computations = computations
 
     def subject(self, model: str, image: str) -> Subject:
         """A test image or an upload, as the classifier sees it.
@@ -98,7 +102,7 @@ class Inspections:
         if loaded.classifier.warning:
             raise InvalidInputError(loaded.classifier.warning)
         key = ("subject", loaded.classifier.key, loaded.dataset.key, image)
-        return self._cache.get(key, lambda: self._load_subject(loaded, image))
+        return self._computations.get(key, lambda _: self._load_subject(loaded, image))
 
     def inspect(self, selection: Selection) -> Inspection:
         """The attack of a selection on its image.
@@ -110,13 +114,13 @@ class Inspections:
         clean = self.subject(selection.model, selection.image)
         chosen = (selection.attack, selection.epsilon, selection.settings, selection.seed, selection.target)
         key = ("attack", loaded.classifier.key, clean.key, clean.label, chosen)
-        return self._cache.get(key, lambda: self._attack(loaded, clean, selection))
+        return self._computations.get(key, lambda progress: self._attack(loaded, clean, selection, progress))
 
     def path(self, selection: Selection, subject: Subject, rank: int) -> Path:
         """The effective path of an image from its rank-th most likely class."""
         loaded = self._classifiers.get(selection.model)
         key = ("path", loaded.classifier.key, subject.key, selection.theta, rank)
-        return self._cache.get(key, lambda: self._extract(loaded, subject, selection.theta, rank))
+        return self._computations.get(key, lambda _: self._extract(loaded, subject, selection.theta, rank))
 
     def similarities(self, selection: Selection, class_paths: ClassPaths, rank: int) -> Similarities:
         """Per layer, how much of each image's path lies on the class path of the class it starts from."""
@@ -142,34 +146,33 @@ class Inspections:
 
     def _seen(self, loaded: LoadedClassifier, pixels: Pixels, label: int | None, name: str) -> Subject:
         pixels = np.ascontiguousarray(pixels, dtype=np.float32)
-        with loaded.lock, torch.no_grad():
+        with torch.no_grad():
             logits = loaded.classifier.module(torch.from_numpy(pixels)[None])[0].double()
         if not torch.isfinite(logits).all():
             raise InvalidInputError(f"The model answers {name} with NaN or infinity; its weights are damaged.")
         digest = hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest()
         return Subject(pixels, label, name, digest, torch.softmax(logits, 0).numpy())
 
-    def _attack(self, loaded: LoadedClassifier, clean: Subject, selection: Selection) -> Inspection:
+    def _attack(self, loaded: LoadedClassifier, clean: Subject, selection: Selection, progress: Progress) -> Inspection:
         true_class = int(clean.ranking[0]) if clean.label is None else clean.label
         if selection.target == true_class:
             name = loaded.classifier.classes[true_class]
-            raise InvalidInputError(f"target: the image is a {name} already; choose another class to aim at.")
+            raise InvalidInputError(f"target: the image shows class {name} already; choose another one to aim at.")
         settings = dict(selection.settings)
         if selection.epsilon is not None:
             settings["epsilon"] = selection.epsilon
         attack = self._classifiers.attacks[selection.attack].create(**settings)
         targets = None if selection.target is None else torch.tensor([selection.target])
-        with loaded.lock:
-            result = attack(
-                loaded.classifier.module,
-                torch.from_numpy(clean.pixels)[None],
-                torch.tensor([true_class]),
-                targets=targets,
-                seed=selection.seed,
-            )
+        result = attack(
+            loaded.classifier.module,
+            torch.from_numpy(clean.pixels)[None],
+            torch.tensor([true_class]),
+            targets=targets,
+            seed=selection.seed,
+            progress=progress,
+        )
         adversarial = self._seen(loaded, result.adversarial[0], clean.label, f"attacked {clean.name}")
         return Inspection(clean, adversarial, result, loaded.classifier.classes, true_class)
 
     def _extract(self, loaded: LoadedClassifier, subject: Subject, theta: float, rank: int) -> Path:
-        with loaded.lock:
-            return loaded.extractor(theta).extract(torch.from_numpy(subject.pixels)[None], rank=rank)[0]
+        return loaded.extractor(theta).extract(torch.from_numpy(subject.pixels)[None], rank=rank)[0]

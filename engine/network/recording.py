@@ -16,6 +16,9 @@ from engine.network.operations import Layer
 from engine.network.rules import writes_in_place
 from engine.network.state import evaluating
 
+Keep = Callable[[fx.Node, Any, tuple[Any, ...], dict[str, Any]], None]
+Change = Callable[[fx.Node, Any], Any]
+
 
 @dataclass(slots=True)
 class Runner:
@@ -31,8 +34,17 @@ class Runner:
     layers: Mapping[str, Layer] = field(default_factory=dict)
     folded: frozenset[str] = frozenset()
 
-    def run(self, images: torch.Tensor, keep: Callable[[fx.Node, Any, tuple[Any, ...], dict[str, Any]], None]) -> Any:
-        """Runs the graph; ``keep(node, value, args, kwargs)`` sees every step. Returns the model's output."""
+    def run(self, images: torch.Tensor, keep: Keep, change: Change | None = None) -> Any:
+        """Runs the graph.
+
+        Args:
+            images: (N, C, H, W).
+            keep: ``keep(node, value, args, kwargs)`` sees every step.
+            change: ``change(node, value)`` gives what the steps after it see instead; None changes nothing.
+
+        Returns:
+            the model's output.
+        """
         values: dict[fx.Node, Any] = {}
         for node in self.module.graph.nodes:
             args = fx.node.map_arg(node.args, lambda n: values[n])
@@ -40,6 +52,8 @@ class Runner:
             if node.op == "output":
                 return args[0]
             values[node] = images if node.op == "placeholder" else self._step(node, args, kwargs)
+            if change is not None:
+                values[node] = change(node, values[node])
             keep(node, values[node], args, kwargs)
         raise AssertionError("a traced graph always ends in an output")
 

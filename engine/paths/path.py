@@ -76,14 +76,14 @@ class Path:
     def jaccard(self, other: Path, part: Part = "synapses") -> float:
         """|Sa ∩ Sb| / |Sa ∪ Sb| over all layers together; NaN for two empty paths."""
         _check_same_kind(self, other)
-        both = sum(_n_common(self._ids(part)[layer], other._ids(part)[layer]) for layer in self.layers)
+        both = sum(n_common(self._ids(part)[layer], other._ids(part)[layer]) for layer in self.layers)
         either = sum(len(self._ids(part)[layer]) + len(other._ids(part)[layer]) for layer in self.layers) - both
         return both / either if either else float("nan")
 
     def overlap(self, class_path: Path, part: Part = "synapses") -> float:
         """|S ∩ S̃| / |S| over all layers together: the image-class similarity; NaN for an empty path."""
         _check_same_kind(self, class_path)
-        both = sum(_n_common(self._ids(part)[layer], class_path._ids(part)[layer]) for layer in self.layers)
+        both = sum(n_common(self._ids(part)[layer], class_path._ids(part)[layer]) for layer in self.layers)
         mine = sum(len(self._ids(part)[layer]) for layer in self.layers)
         return both / mine if mine else float("nan")
 
@@ -91,7 +91,7 @@ class Path:
         """|Sˡ ∩ S̃ˡ| / |Sˡ| of each layer; NaN where the path is empty."""
         _check_same_kind(self, class_path)
         return {
-            layer: _n_common(self._ids(part)[layer], class_path._ids(part)[layer]) / len(self._ids(part)[layer])
+            layer: n_common(self._ids(part)[layer], class_path._ids(part)[layer]) / len(self._ids(part)[layer])
             if len(self._ids(part)[layer])
             else float("nan")
             for layer in self.layers
@@ -103,7 +103,7 @@ class Path:
         result = {}
         for layer in self.layers:
             mine, theirs = self._ids(part)[layer], other._ids(part)[layer]
-            both = _n_common(mine, theirs)
+            both = n_common(mine, theirs)
             either = len(mine) + len(theirs) - both
             result[layer] = both / either if either else float("nan")
         return result
@@ -160,7 +160,7 @@ def union(paths: Iterable[Path]) -> Path:
     )  # fmt: skip
 
 
-def _n_common(a: np.ndarray, b: np.ndarray) -> int:
+def n_common(a: np.ndarray, b: np.ndarray) -> int:
     """Elements common to two sorted sets, by looking the smaller one up in the larger."""
     if len(a) > len(b):
         a, b = b, a

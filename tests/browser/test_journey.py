@@ -15,6 +15,7 @@ pytestmark = pytest.mark.browser
 def settled(page):
     """Waits until the verdict stands and every figure is drawn."""
     expect(page.locator("#inspect-verdict")).not_to_be_empty()
+    expect(page.locator("#inspect-verdict")).not_to_contain_text("Computing")
     drawn(page)
 
 

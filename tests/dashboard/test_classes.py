@@ -1,9 +1,15 @@
 """The Classes page's callbacks."""
 
+import re
+from dataclasses import replace
+from types import SimpleNamespace
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 
+from dashboard.components.background import background_state
 from dashboard.pages.classes import cards
-from tests.dashboard.conftest import call
+from tests.dashboard.conftest import call, drawn
 from tests.dashboard.test_inspect import deadline
 
 QUERY = "?model=lenet5-digits&pair=3-5"
@@ -14,19 +20,24 @@ def ready(services):
     deadline(lambda: services.normal_paths.ask("lenet5-digits", 0.5).normal)
 
 
+def tell(client, query, listed=(None, None)):
+    names = ("summary", "matrix-note", "pair-numbers", "pair-examples", "pair-choice")
+    outputs = [*[(f"classes-{name}", "children") for name in names], ("classes-shown-pair", "data")]
+    inputs = [("classes-selection", "data", query), ("classes-paths", "data", None)]
+    state = [("classes-first", "value", listed[0]), ("classes-second", "value", listed[1])]
+    return call(client, outputs, inputs, state)
+
+
 @pytest.mark.parametrize("card", cards.ALL, ids=lambda card: card.name)
 def test_every_figure_is_drawn(client, ready, card):
-    outputs = [(card.part("graph"), "figure"), (card.part("message"), "children"), (card.part("place"), "className")]
     inputs = [("classes-selection", "data", QUERY), ("theme", "data", "dark"), ("classes-paths", "data", None)]
-    response = call(client, outputs, inputs).json["response"]
+    response = drawn(client, card, inputs)
     assert response[card.part("place")]["className"] == "figure-place"
     assert response[card.part("graph")]["figure"]["data"]
 
 
 def test_two_classes_are_compared_in_numbers_and_examples(client, ready, services):
-    names = ("classes-summary", "classes-pair-numbers", "classes-pair-examples")
-    inputs = [("classes-selection", "data", QUERY), ("classes-paths", "data", None)]
-    text = call(client, [(name, "children") for name in names], inputs).text
+    text = tell(client, QUERY).text
     assert "shared synapses" in text
     assert "Test images of 5" in text
     paths = services.normal_paths.ask("lenet5-digits", 0.5).normal.class_paths.paths
@@ -35,17 +46,11 @@ def test_two_classes_are_compared_in_numbers_and_examples(client, ready, service
 
 def test_without_a_pair_the_most_similar_one_is_compared(client, ready, services):
     card = cards.PAIR
-    outputs = [(card.part("graph"), "figure"), (card.part("message"), "children"), (card.part("place"), "className")]
     inputs = [("classes-selection", "data", ""), ("theme", "data", "light"), ("classes-paths", "data", None)]
-    response = call(client, outputs, inputs).json["response"]
+    response = drawn(client, card, inputs)
     paths = services.normal_paths.ask("lenet5-digits", 0.5).normal.class_paths.paths
     likeness, first, second = max((paths[a].jaccard(paths[b]), a, b) for a in range(10) for b in range(a))
-    numbers = [
-        ("classes-summary", "children"),
-        ("classes-pair-numbers", "children"),
-        ("classes-pair-examples", "children"),
-    ]
-    told = str(call(client, numbers, [inputs[0], inputs[2]]).json["response"])
+    told = tell(client, "").text
     assert f"{second} and {first}" in told
     assert f"{likeness:.3f}" in told
     shown = str(response[card.part("graph")]["figure"])
@@ -79,3 +84,91 @@ def test_a_damaged_file_is_set_aside_and_computed_again(ready, services, tmp_pat
     other = Services.create(Settings(data_dir=tmp_path))
     deadline(lambda: other.normal_paths.ask("lenet5-digits", 0.5).normal)
     assert list(folder.glob("*.damaged"))
+
+
+def without(class_paths, *classes):
+    """The class paths with those of some classes emptied, as if none of their images were classified correctly."""
+    counts = class_paths.counts.copy()
+    counts[list(classes)] = 0
+    return replace(class_paths, counts=counts)
+
+
+@pytest.fixture
+def unclassified(ready, services, monkeypatch):
+    """A model that classifies no training image of 0 and 1 correctly."""
+    normal = services.normal_paths.ask("lenet5-digits", 0.5).normal
+    work = SimpleNamespace(error=None, normal=replace(normal, class_paths=without(normal.class_paths, 0, 1)))
+    monkeypatch.setattr(type(services.normal_paths), "ask", lambda *_: work)
+    return work.normal.class_paths
+
+
+def test_classes_without_a_path_are_named_and_left_out(client, unclassified):
+    told = tell(client, "").json["response"]
+    reason = "0 and 1 have no class path: the model classifies no training image of theirs correctly."
+    assert reason in str(told["classes-summary"])
+    assert "nan" not in str(told["classes-summary"])
+    assert told["classes-matrix-note"]["children"] == f"Empty cells: {reason}"
+    loner = re.search(r"own: .*?'children': '(\d)'", str(told["classes-summary"]))
+    assert loner
+    assert loner[1] not in "01"
+
+
+@pytest.mark.parametrize(
+    ("pair", "reason"), [("0-5", "0 has no class path to compare"), ("3-3", "two different classes")]
+)
+def test_a_pair_that_cannot_be_compared_says_why(client, unclassified, pair, reason):
+    inputs = [
+        ("classes-selection", "data", f"?pair={pair}"),
+        ("theme", "data", "dark"),
+        ("classes-paths", "data", None),
+    ]
+    response = drawn(client, cards.PAIR, inputs)
+    assert "is-empty" in response[cards.PAIR.part("place")]["className"]
+    assert reason in str(response[cards.PAIR.part("message")])
+    assert not tell(client, f"?pair={pair}").json["response"]["classes-pair-numbers"]["children"]
+
+
+@pytest.mark.parametrize("card", [cards.MATRIX, cards.DENSITY, cards.GROWTH], ids=lambda card: card.name)
+def test_figures_are_drawn_without_classes_that_have_no_path(client, unclassified, card):
+    inputs = [("classes-selection", "data", ""), ("theme", "data", "light"), ("classes-paths", "data", None)]
+    response = drawn(client, card, inputs)
+    assert response[card.part("place")]["className"] == "figure-place"
+    if card is cards.GROWTH:
+        assert response[card.part("graph")]["figure"]["data"][0]["x"] == list("23456789")
+
+
+def test_failed_class_paths_are_an_error_in_every_card(client, services, monkeypatch):
+    failed = SimpleNamespace(error="the disk is full.", normal=None)
+    monkeypatch.setattr(type(services.normal_paths), "ask", lambda *_: failed)
+    inputs = [("classes-selection", "data", ""), ("theme", "data", "light"), ("classes-paths", "data", None)]
+    for card in cards.ALL:
+        response = drawn(client, card, inputs)
+        assert response[card.part("place")]["className"] == "figure-place is-error"
+        assert "the disk is full." in str(response[card.part("message")])
+
+
+def test_failed_work_draws_the_cards_again_each_time(services, monkeypatch):
+    failed = SimpleNamespace(error="the disk is full.", normal=None, asked=17.0)
+    monkeypatch.setattr(type(services.normal_paths), "ask", lambda *_: failed)
+    state = background_state(services, "?model=lenet5-digits", None)
+    assert state.finished
+    failed.asked = 18.0
+    assert background_state(services, "?model=lenet5-digits", state.token).token != state.token
+
+
+def test_the_lists_name_the_pair_that_is_shown(client, ready):
+    told = tell(client, "").json["response"]
+    first, second = told["classes-shown-pair"]["data"].split("-")
+    assert f"'value': '{first}'" in str(told["classes-pair-choice"])
+    assert "classes-pair-choice" not in tell(client, "", (first, second)).json["response"]
+
+
+def test_examples_keep_the_attack_and_lose_what_cannot_fit(client, ready):
+    text = tell(client, "?model=lenet5-digits&pair=3-5&attack=fgsm&epsilon=0.3&seed=4&pin=test:1&target=5").text
+    links = re.findall(r'"href": ?"([^"]*)"', text)
+    assert len(links) == 16
+    for place, link in enumerate(links):
+        query = parse_qs(urlsplit(link).query)
+        assert (query["attack"], query["epsilon"], query["seed"]) == (["fgsm"], ["0.3"], ["4"])
+        assert "pin" not in query
+        assert ("target" in query) == (place < 8)  # an image of 5 cannot be led to 5

@@ -12,19 +12,16 @@ from dashboard.pages.inspect import cards
 from dashboard.services.uploads import Uploads, upload_bytes
 from dashboard.settings import MAX_UPLOAD_BYTES
 from engine.errors import InvalidInputError
-from tests.dashboard.conftest import call
+from tests.dashboard.conftest import call, drawn, words
 
 QUERY = "?model=lenet5-digits&image=test:17&attack=pgd_linf&epsilon=0.2"
 UPLOAD_OUTPUTS = [("inspect-uploaded", "data"), ("inspect-upload-note", "children")]
 
 
 def draw(client, card, search=QUERY, theme="light", paths=False):
-    outputs = [(card.part("graph"), "figure"), (card.part("message"), "children"), (card.part("place"), "className")]
     inputs = [("inspect-selection", "data", search), ("theme", "data", theme)]
     inputs += [("inspect-paths", "data", None)] if paths else []
-    answer = call(client, outputs, inputs)
-    assert answer.status_code == 200, answer.text[:300]
-    return answer.json["response"]
+    return drawn(client, card, inputs)
 
 
 def data_url(data):
@@ -76,11 +73,14 @@ def test_a_wrong_field_leaves_the_figure_empty_with_a_reason(client):
     assert "is-empty" in response[cards.ORIGINAL.part("place")]["className"]
 
 
-def test_a_target_that_is_the_label_is_an_error_in_the_card(client, services):
+def test_an_attack_that_cannot_run_is_told_in_the_verdict_and_the_cards_point_there(client, services):
     label = services.inspections.subject("lenet5-digits", "test:17").label
-    response = draw(client, cards.ADVERSARIAL, search=f"{QUERY}&target={label}")
-    assert "is-error" in response[cards.ADVERSARIAL.part("place")]["className"]
-    assert "another class" in str(response[cards.ADVERSARIAL.part("message")])
+    search = f"{QUERY}&target={label}"
+    response = draw(client, cards.ADVERSARIAL, search=search)
+    assert "is-empty" in response[cards.ADVERSARIAL.part("place")]["className"]
+    assert "the verdict above says why" in str(response[cards.ADVERSARIAL.part("message")])
+    assert "another class" in str(words(client, search)["inspect-verdict"])
+    assert draw(client, cards.ORIGINAL, search=search)[cards.ORIGINAL.part("place")]["className"] == "figure-place"
 
 
 def test_the_table_of_a_figure_can_be_saved(client):

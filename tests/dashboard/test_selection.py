@@ -31,15 +31,16 @@ class Choices:
 
 CHOICES = Choices()
 IMAGES = st.one_of(st.integers(0, 99).map("test:{}".format), st.just("upload:" + "a" * 64))
+WITH_STRENGTH = [entry.name for entry in real_attacks if "epsilon" in {one.name for one in entry.parameters}]
 SELECTIONS = st.builds(
     Selection,
     model=st.sampled_from(["small", "large"]),
     image=IMAGES,
-    attack=st.sampled_from(real_attacks.names()),
+    attack=st.sampled_from(WITH_STRENGTH),
     epsilon=st.floats(0.001, 1.0),
     seed=st.integers(0, 2**31 - 1),
     rank=st.integers(1, 2),
-    theta=st.floats(0.01, 1.0),
+    theta=st.integers(10, 1000).map(lambda thousandths: thousandths / 1000),
     target=st.none() | st.integers(0, 9),
     pin=st.none() | IMAGES,
     pair=st.none() | st.tuples(st.integers(0, 9), st.integers(0, 9)),

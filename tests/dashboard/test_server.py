@@ -1,12 +1,17 @@
 """What the server answers, refuses and reveals."""
 
+from dataclasses import replace
+
 import pytest
 
 from dashboard.application import create_app
+from dashboard.components.controls import setting_field
+from dashboard.pages.inspect import cards
 from dashboard.security import is_allowed_host, is_loopback
 from dashboard.services import EXTENSION
 from dashboard.settings import MAX_BODY_BYTES, Settings
-from tests.dashboard.conftest import call
+from engine.registry import Parameter
+from tests.dashboard.conftest import call, drawn
 
 ERRORS = [
     ("inspect-errors", "children"),
@@ -142,3 +147,45 @@ def test_a_page_that_shows_the_selection_already_is_left_alone(client):
         [("shown-selection", "data", {"path": "/", "search": "?theta=0.6"})],
     )
     assert "_pages_content" not in answer.json["response"]
+
+
+def laid_out(client, path, search=""):
+    return call(
+        client,
+        [("_pages_content", "children"), ("_pages_store", "data")],
+        [("_pages_location", "pathname", path), ("_pages_location", "search", search)],
+        [("shown-selection", "data", None)],
+    ).text
+
+
+def test_an_address_that_is_no_page_says_so_in_the_frame(client):
+    text = laid_out(client, "/nosuchpage")
+    assert "There is no such page" in text
+    assert "Go to Inspect" in text
+
+
+def test_what_is_wrong_can_be_left_out_of_the_link(client):
+    text = laid_out(client, "/", "?theta=abc&image=test:3&foo=1&" + "y" * 60 + "=2")
+    assert '"href":"?image=test%3A3"' in text.replace(": ", ":")
+    assert '"href":"?"' in laid_out(client, "/", "?theta=abc").replace(": ", ":")
+
+
+def test_a_figure_does_not_speak_of_marked_fields_that_are_not_there(client):
+    card = cards.ORIGINAL
+    inputs = [("inspect-selection", "data", "?foo=1"), ("theme", "data", "light")]
+    message = drawn(client, card, inputs)[card.part("message")]
+    assert "named at the top of the page" in str(message)
+
+
+@pytest.mark.parametrize("path", ["/", "/classes"])
+def test_damaged_weights_are_told_on_every_page(app, client, monkeypatch, path):
+    services = app.server.extensions[EXTENSION]
+    loaded = services.choices.get("lenet5-digits")
+    damaged = replace(loaded, classifier=replace(loaded.classifier, warning="fc1.weight holds NaN."))
+    monkeypatch.setattr(type(services.choices), "get", lambda *_: damaged)
+    assert "fc1.weight holds NaN." in laid_out(client, path, "?model=lenet5-digits")
+
+
+def test_a_whole_number_is_written_in_full():
+    seed = Parameter("seed", "seed", "int", 0, low=0, high=2**31 - 1, help="Seed.")
+    assert "From 0 to 2,147,483,647." in str(setting_field({"type": "t", "name": "seed"}, seed, 0, None))

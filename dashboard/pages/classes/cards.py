@@ -1,7 +1,7 @@
 """The figure cards of the Classes page: what each says about itself."""
 
 from dashboard.components.figure_card import Card
-from dashboard.pages.inspect.cards import QIU
+from dashboard.pages.citations import QIU
 
 _CLASS_PATH = (
     "The class path of a class is the union, layer by layer, of the effective paths of the training images of "
@@ -13,7 +13,11 @@ MATRIX = Card(
     "classes-matrix",
     "Similarity of class paths",
     "Bright cells are classes that use the same synapses. Click a cell to compare its two classes.",
-    (_CLASS_PATH, "J(a, b) = |Sa ∩ Sb| / |Sa ∪ Sb| over the synapses of all layers together. The diagonal is 1."),
+    (
+        _CLASS_PATH,
+        "J(a, b) = |Sa ∩ Sb| / |Sa ∪ Sb| over the synapses of all layers together. The diagonal is 1. The cells of a "
+        "class without a class path stay empty.",
+    ),
     QIU,
     480,
 )

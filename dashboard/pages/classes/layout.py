@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from dash import html
+from dash import dcc, html
 
 from dashboard.components.controls import choice_field, number_field, shown_value
 from dashboard.components.figure_card import figure_card
+from dashboard.pages.citations import QIU
 from dashboard.pages.classes import cards, ids
 from dashboard.pages.shell import Shell
 from dashboard.selection import Parsed
@@ -24,7 +25,7 @@ HELP = [
         "J(a, b) = |Sa ∩ Sb| / |Sa ∪ Sb|: synapses that both class paths have, divided by those that at least one has.",
     ),
     ("Density", "Σ|Sˡ| / Σ(all synapses of layer l): the share of the network that a path uses."),
-    ("Paper", cards.QIU),
+    ("Paper", QIU),
 ]
 SHELL = Shell("classes", "Classes", HELP, marked={"theta": ids.THETA}, waiting=cards.ALL)
 
@@ -32,15 +33,16 @@ SHELL = Shell("classes", "Classes", HELP, marked={"theta": ids.THETA}, waiting=c
 def build(services: Services, query: Mapping[str, object]) -> html.Div:
     """The page for the given fields of the URL; a field that is wrong shows its error and no value."""
     parsed = services.parse_fields(query)
+    note = html.Div(id=ids.MATRIX_NOTE, className="small")
     return html.Div(
         [
             *SHELL.stores(query, _facts(services, parsed)),
-            *SHELL.head(parsed),
+            dcc.Store(id=ids.SHOWN_PAIR),
+            *SHELL.head(services, parsed, query),
             html.Div([_sentence(services, parsed), html.P(id=ids.SUMMARY, className="m-0")], className="panel"),
-            SHELL.paths_error("mt-3"),
             html.Div(
                 [
-                    figure_card(cards.MATRIX, span="span-6 wide"),
+                    figure_card(cards.MATRIX, footer=note, span="span-6 wide"),
                     _pair(services, parsed),
                     figure_card(cards.DENSITY),
                     figure_card(cards.GROWTH),
@@ -76,13 +78,10 @@ def _sentence(services: Services, parsed: Parsed) -> html.Div:
 def _pair(services: Services, parsed: Parsed) -> html.Div:
     """The comparison of two classes; they can be chosen by name as well as in the matrix."""
     names = services.choices.get(parsed.values["model"]).classifier.classes if "model" in parsed.values else ()
-    options = {str(index): name for index, name in enumerate(names)}
-    first, second = parsed.values.get("pair") or (None, None)
     controls = html.Div(
         [
-            choice_field(ids.FIRST, "First class", options, None if first is None else str(first)),
-            "and",
-            choice_field(ids.SECOND, "Second class", options, None if second is None else str(second)),
+            html.Div(pair_choice(names, parsed.values.get("pair")), id=ids.PAIR_CHOICE, className="pair-choice"),
+            html.Span(id=ids.PAIR_NOTE, className="text-danger-emphasis", role="status"),
         ],
         className="card-controls align-items-center",
     )
@@ -90,3 +89,14 @@ def _pair(services: Services, parsed: Parsed) -> html.Div:
         [html.Dl(id=ids.PAIR_NUMBERS, className="numbers"), html.Div(id=ids.PAIR_EXAMPLES, className="mt-2")]
     )
     return figure_card(cards.PAIR, controls=controls, footer=footer, span="span-6 wide")
+
+
+def pair_choice(names: Sequence[str], pair: tuple[int, int] | None) -> list[object]:
+    """The two lists of classes."""
+    options = {str(index): name for index, name in enumerate(names)}
+    first, second = (None, None) if pair is None else map(str, pair)
+    return [
+        choice_field(ids.FIRST, "First class", options, first),
+        "and",
+        choice_field(ids.SECOND, "Second class", options, second),
+    ]

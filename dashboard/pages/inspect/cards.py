@@ -1,10 +1,8 @@
 """The figure cards of the Inspect page: what each says about itself."""
 
 from dashboard.components.figure_card import Card
+from dashboard.pages.citations import QIU
 
-QIU = (
-    "Qiu, Leng, Guo, Chen, Li, Guo, Zhu: Adversarial Defense Through Network Profiling Based Path Extraction. CVPR 2019"
-)
 _EFFECTIVE_PATH = (
     "Extraction starts at one logit and goes backwards. Every active neuron is explained in the direction of its "
     "own value: the "
@@ -19,7 +17,7 @@ _CLASS_PATH = (
 _SIMILARITY = (
     "Similarity in a layer is the share of the image's synapses that also lie on the class path: |S ∩ S̃| / |S|. "
     "The band spans "
-    "the 5 % to 95 % quantiles of up to 200 correctly classified test images."
+    "the 5 % to 95 % quantiles of up to 200 correctly classified test images; the figure's key says how many."
 )
 
 ORIGINAL = Card(
@@ -57,9 +55,12 @@ PROBABILITIES = Card(
     "inspect-probabilities",
     "Probabilities",
     "How sure is the model, before and after?",
-    ("Softmax of the model's logits, for every class among the five most likely of either image.",),
+    (
+        "Softmax of the model's logits, for every class among the five most likely of either image; with a pinned "
+        "image as the reference, among the two most likely of each. A share below 0.05 % is not written.",
+    ),
     "",
-    240,
+    260,
 )
 GRAPH = Card(
     "inspect-graph",

@@ -4,65 +4,67 @@ from __future__ import annotations
 
 from dash import ALL, Dash, Input, Output, State, html, no_update
 
+from dashboard.components.controls import register_slider
 from dashboard.components.pictures import picture_url
-from dashboard.pages.inspect import ids
+from dashboard.components.retry import ASK_AGAIN, DONE, retry_input, retry_output
+from dashboard.pages.inspect import ids, uploading
+from dashboard.pages.inspect.controls import target_options
 from dashboard.pages.inspect.layout import SHELL
 from dashboard.pages.shell import tie
-from dashboard.selection import SelectionError
+from dashboard.pages.wording import with_article
+from dashboard.selection import Selection, SelectionError
 from dashboard.services import Services
-from dashboard.services.inspection import Subject
-from dashboard.services.uploads import upload_bytes
+from dashboard.services.computations import Pending
 from engine.errors import EngineError
 
 STRIP_LENGTH = 16
+_THUMBS = {"type": ids.THUMB, "index": ALL}
 
 
 def register(app: Dash, services: Services) -> None:
     """Registers the callbacks."""
     SHELL.register(app, services)
-    _register_browser_side(app)
+    uploading.register(app, services)
+    _register_image(app, services)
+    _register_selection(app)
+    _register_single_controls(app)
+
+
+def _register_image(app: Dash, services: Services) -> None:
+    """What is told of the image itself needs no attack, so it does not wait for one."""
 
     @app.callback(
         Output(ids.STRIP, "children"),
         Output(ids.WHICH, "children"),
         Output(ids.LABEL_TEXT, "children"),
         Output(ids.SEEN, "children"),
+        Output(ids.TARGET, "options"),
+        retry_output(ids.STRIP),
         Input(ids.SELECTION, "data"),
+        retry_input(ids.STRIP),
+        State(_THUMBS, "id"),
     )
-    def show_image(search: str) -> tuple[object, ...]:
+    def show_image(search: str, _again: int | None, thumbs: list[dict[str, object]]) -> tuple[object, ...]:
         try:
             selection = services.select(search)
         except SelectionError:
-            return no_update, no_update, None, None
-        strip = _strip(services, selection.model, selection.image)
-        which = "your image" if selection.image.startswith("upload:") else "test image"
+            return no_update, no_update, None, None, no_update, DONE
+        strip = _strip(services, selection, [thumb["index"] for thumb in thumbs])
         try:
-            view = services.inspections.inspect(selection)
-        except EngineError:
-            return strip, which, None, None
-        called = html.Strong(view.class_names[int(view.result.predictions_after[0])])
-        if view.clean.label is None:
-            return strip, which, [" a ", called], _preprocessing(services, selection.image, view.clean)
-        return strip, which, [f", a {view.class_names[view.true_class]}, a ", called], None
-
-    @app.callback(
-        Output(ids.UPLOADED, "data"),
-        Output(ids.UPLOAD_NOTE, "children"),
-        Input(ids.UPLOAD, "contents"),
-        State(ids.UPLOAD, "filename"),
-        prevent_initial_call=True,
-    )
-    def take_upload(contents: str | None, name: str | None) -> tuple[object, object]:
-        if not contents:
-            return no_update, no_update
-        shown = str(name or "The file")[:80]
-        try:
-            return services.uploads.add(upload_bytes(contents)), None
-        except EngineError as error:
-            return no_update, html.Div(f"{shown}: {error}", className="text-danger-emphasis mt-1")
+            subject = services.inspections.subject(selection.model, selection.image)
+        except Pending:
+            return strip, no_update, None, None, no_update, ASK_AGAIN
+        except EngineError:  # the verdict says why
+            return strip, no_update, None, None, no_update, DONE
+        names = services.choices.get(selection.model).classifier.classes
+        if subject.label is None:
+            options = target_options(names, int(subject.ranking[0]), selection.target)
+            return strip, "your image", None, uploading.account(services, selection.image, subject), options, DONE
+        label = f", {with_article(names[subject.label])},"
+        return strip, "test image", label, None, target_options(names, subject.label, selection.target), DONE
 
 
-def _register_browser_side(app: Dash) -> None:
+def _register_selection(app: Dash) -> None:
     values = (ids.IMAGE, "data"), (ids.EPSILON, "value"), (ids.SEED, "value"), (ids.RANK, "value"), (ids.THETA, "value")
     values += (ids.TARGET, "value"), (ids.PIN, "data"), (ids.EDGES, "value"), (ids.UNITS, "value")
     setting = {"type": ids.SETTING, "name": ALL}
@@ -76,6 +78,9 @@ def _register_browser_side(app: Dash) -> None:
         *SHELL.known(),
     )
     tie(app, "attack", Output(ids.ATTACK_SENT, "data"), Input(ids.ATTACK, "value"), *SHELL.known())
+
+
+def _register_single_controls(app: Dash) -> None:
     tie(
         app,
         "image",
@@ -84,12 +89,13 @@ def _register_browser_side(app: Dash) -> None:
         Input(ids.NUMBER, "value"),
         Input(ids.RANDOM, "n_clicks"),
         Input(ids.UPLOADED, "data"),
-        Input({"type": ids.THUMB, "index": ALL}, "n_clicks"),
+        Input(_THUMBS, "n_clicks"),
         Input(ids.PREVIOUS, "n_clicks"),
         Input(ids.NEXT, "n_clicks"),
         State(ids.IMAGE, "data"),
         State(ids.FACTS, "data"),
     )
+    tie(app, "pressed", Output(_THUMBS, "aria-pressed"), Input(ids.IMAGE, "data"), State(_THUMBS, "id"))
     tie(
         app,
         "strength",
@@ -106,15 +112,20 @@ def _register_browser_side(app: Dash) -> None:
         Input(ids.PIN_CLEAR, "n_clicks"),
         State(ids.IMAGE, "data"),
     )
+    for name in (ids.EDGES, ids.UNITS):
+        register_slider(app, name)
 
 
-def _strip(services: Services, model: str, image: str) -> list[html.Button]:
-    """Buttons with the test images around the chosen one."""
-    dataset = services.choices.get(model).dataset
+def _strip(services: Services, selection: Selection, shown: list[object]) -> object:
+    """Buttons with the test images around the chosen one; those that are there already stay, and keep the focus."""
+    dataset = services.choices.get(selection.model).dataset
+    image = selection.image
     chosen = int(image.removeprefix("test:")) if image.startswith("test:") else 0
     first = chosen // STRIP_LENGTH * STRIP_LENGTH
-    indices = range(first, min(first + STRIP_LENGTH, len(dataset.test)))
-    pixels = dataset.test.images(list(indices)).numpy()
+    indices = list(range(first, min(first + STRIP_LENGTH, len(dataset.test))))
+    if indices == shown:
+        return no_update
+    pixels = dataset.test.images(indices).numpy()
     return [
         html.Button(
             html.Img(
@@ -128,25 +139,3 @@ def _strip(services: Services, model: str, image: str) -> list[html.Button]:
         )
         for index, one in zip(indices, pixels, strict=True)
     ]
-
-
-def _preprocessing(services: Services, image: str, subject: Subject) -> html.Div:
-    """What was done to an upload before the model sees it."""
-    stored = services.uploads.load(image)
-    channels, height, width = subject.pixels.shape
-    steps = []
-    if stored.size != (width, height):
-        steps += ["centre cut out", f"resized to {width} × {height}"]
-    if len(stored.getbands()) != channels:
-        steps.append("colour to gray" if channels == 1 else "gray to colour")
-    done = ", ".join(steps) if steps else "nothing changed, it has the model's own size"
-    return html.Div(
-        [
-            html.Img(src=picture_url(subject.pixels), alt="What the model sees", className="seen"),
-            html.Span(
-                f"Your image, {stored.width} × {stored.height}: {done}. "
-                "It has no label; the attack leads away from the model's own answer."
-            ),
-        ],
-        className="small text-body-secondary mt-1 d-flex gap-2 align-items-center",
-    )

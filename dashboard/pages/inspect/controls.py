@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import dash_bootstrap_components as dbc
 from dash import dcc, html
 
 from dashboard.components.controls import choice_field, number_field, setting_field, shown_value
+from dashboard.components.icons import icon, icon_button
 from dashboard.pages.inspect import ids
 from dashboard.selection import SETTING, Parsed
 from dashboard.services import Services
@@ -30,14 +33,15 @@ def sentence(services: Services, parsed: Parsed) -> html.Div:
             " ",
             html.Span(
                 [
-                    _icon_button(ids.PREVIOUS, "bi-chevron-left", "Previous image"),
+                    icon_button(ids.PREVIOUS, "bi-chevron-left", "Previous image", "small-button"),
                     number_field(ids.NUMBER, "Number of the test image", number, invalid="image" in errors, whole=True),
-                    _icon_button(ids.NEXT, "bi-chevron-right", "Next image"),
-                    _icon_button(ids.RANDOM, "bi-shuffle", "Random image"),
+                    icon_button(ids.NEXT, "bi-chevron-right", "Next image", "small-button"),
+                    icon_button(ids.RANDOM, "bi-shuffle", "Random image", "small-button"),
                 ],
                 className="blank",
             ),
             html.Span(id=ids.LABEL_TEXT),
+            html.Span(id=ids.CALLED),
             " under ",
             choice_field(
                 ids.ATTACK, "Attack", _attack_labels(services), values.get("attack"), invalid="attack" in errors
@@ -92,14 +96,13 @@ def picker() -> html.Div:
             [
                 html.Div(
                     [
-                        html.I(className="bi bi-upload me-2", **{"aria-hidden": "true"}),
+                        icon("bi-upload", "me-2"),
                         "Drop an image, or ",
-                        html.Button("choose one", type="button", className="btn btn-link p-0 align-baseline"),
+                        # Not a button: the file input around it is the one stop of the Tab key.
+                        html.Span("choose one", className="text-primary-emphasis text-decoration-underline"),
                     ]
                 ),
-                html.Div(
-                    f"PNG, JPEG or WebP, at most {limit} MB and 25 megapixels", className="small text-body-secondary"
-                ),
+                html.Div(f"PNG, JPEG or WebP; up to {limit} MB, 25 megapixels", className="small text-body-secondary"),
             ]
         ),
         id=ids.UPLOAD,
@@ -108,10 +111,12 @@ def picker() -> html.Div:
         multiple=False,
         accept="image/png,image/jpeg,image/webp",
     )
+    # assets/detour/notices.js refuses larger files before they are sent.
+    place = html.Div(upload, className="upload-place", **{"data-max-bytes": str(MAX_UPLOAD_BYTES)})
     return html.Div(
         [
             html.Div(
-                [html.Div(id=ids.STRIP, className="strip", role="group", **{"aria-label": "Test images"}), upload],
+                [html.Div(id=ids.STRIP, className="strip", role="group", **{"aria-label": "Test images"}), place],
                 className="picker",
             ),
             html.Div(id=ids.UPLOAD_NOTE, role="status"),
@@ -137,8 +142,7 @@ def attack_settings(services: Services, parsed: Parsed) -> html.Details:
         if parameter.name != "epsilon"
     ]
     classes = services.choices.get(values["model"]).classifier.classes if "model" in values else ()
-    options = [{"value": ANY_CLASS, "label": "any other class"}]
-    options += [{"value": str(index), "label": name} for index, name in enumerate(classes)]
+    options = target_options(classes, None, values.get("target"))
     target = dbc.Select(id=ids.TARGET, options=options, value=shown_target(parsed), invalid="target" in errors)
     seed = dbc.Input(
         id=ids.SEED,
@@ -172,15 +176,18 @@ def attack_settings(services: Services, parsed: Parsed) -> html.Details:
     )
 
 
+def target_options(classes: Sequence[str], left_out: int | None, chosen: int | None) -> list[dict[str, str]]:
+    """The list of targets, without the class that the attack leads away from, unless that is what is chosen."""
+    options = [{"value": ANY_CLASS, "label": "any other class"}]
+    return options + [
+        {"value": str(index), "label": name}
+        for index, name in enumerate(classes)
+        if index != left_out or index == chosen
+    ]
+
+
 def shown_target(parsed: Parsed) -> str:
     """What the list of targets shows."""
     if "target" in parsed.errors:
         return ""
     return shown_value(parsed.values["target"]) if "target" in parsed.values else ANY_CLASS
-
-
-def _icon_button(name: str, icon: str, text: str) -> html.Button:
-    label = [html.I(className=f"bi {icon}", **{"aria-hidden": "true"}), html.Span(text, className="visually-hidden")]
-    return html.Button(
-        label, id=name, n_clicks=0, type="button", title=text, className="btn btn-sm btn-outline-secondary small-button"
-    )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import plotly.graph_objects as go
 from dash import Dash, Input
 
-from dashboard.components.figure_card import Waiting, register_card
+from dashboard.components.figure_card import Nothing, register_card
 from dashboard.figures.density import density_per_layer
 from dashboard.figures.images import image_figure, perturbation_figure
 from dashboard.figures.path_graph import path_graph
@@ -15,79 +15,117 @@ from dashboard.figures.probabilities import top_probabilities
 from dashboard.figures.similarity import layer_similarity
 from dashboard.frame import THEME
 from dashboard.pages.inspect import cards, ids
-from dashboard.pages.inspect.verdict import densities
+from dashboard.pages.inspect.numbers import densities
+from dashboard.pages.normal import normal_or_wait
 from dashboard.selection import Selection
 from dashboard.services import Services
 from dashboard.services.class_paths import Normal
-from dashboard.services.inspection import Inspection
+from dashboard.services.inspection import Inspection, Subject
+from engine.errors import EngineError
 
-
-def normal_or_wait(services: Services, selection: Selection) -> Normal:
-    """The class paths of a selection.
-
-    Raises:
-        Waiting: while they are not there.
-    """
-    normal = services.normal_paths.ask(selection.model, selection.theta).normal
-    if normal is None:
-        raise Waiting
-    return normal
+Draw = Callable[[Services, Selection, str], go.Figure]
+# With three bars a class, more classes than this would not fit the card.
+TOP, TOP_WITH_REFERENCE = 5, 2
 
 
 def register(app: Dash, services: Services) -> None:
     """Registers the page's figure cards."""
     selection, theme, paths = Input(ids.SELECTION, "data"), Input(THEME, "data"), Input(ids.PATHS, "data")
-
-    def of_view(draw: Callable[[Inspection, str], go.Figure]) -> Callable[[str, str], go.Figure]:
-        return lambda search, chosen: draw(services.inspections.inspect(services.select(search)), chosen)
-
-    original = of_view(lambda view, chosen: image_figure(view.clean.pixels, chosen))
-    adversarial = of_view(lambda view, chosen: image_figure(view.adversarial.pixels, chosen))
-    register_card(app, cards.ORIGINAL, original, [selection, theme])
-    register_card(app, cards.ADVERSARIAL, adversarial, [selection, theme])
-    register_card(app, cards.PERTURBATION, of_view(_perturbation), [selection, theme])
-    register_card(app, cards.PROBABILITIES, of_view(_probabilities), [selection, theme])
-    register_card(app, cards.GRAPH, lambda *values: _graph(services, *values), [selection, theme])
-    register_card(app, cards.DENSITY, lambda *values: _density(services, *values), [selection, theme])
+    drawn: tuple[tuple[cards.Card, Draw], ...] = (
+        (cards.ORIGINAL, _original),
+        (cards.ADVERSARIAL, _adversarial),
+        (cards.PERTURBATION, _perturbation),
+        (cards.PROBABILITIES, _probabilities),
+        (cards.GRAPH, _graph),
+        (cards.DENSITY, _density),
+    )
+    for card, draw in drawn:
+        register_card(app, card, _from_query(services, draw), [selection, theme])
     for rank, card in ((1, cards.RANK_1), (2, cards.RANK_2)):
-        draw = _similarity_of_rank(services, rank)
-        register_card(app, card, draw, [selection, theme, paths])
+        register_card(app, card, _from_query(services, _similarity_of_rank(rank)), [selection, theme, paths])
 
 
-def _perturbation(view: Inspection, theme: str) -> go.Figure:
+def _from_query(services: Services, draw: Draw) -> Callable[..., go.Figure]:
+    return lambda search, theme, *_: draw(services, services.select(search), theme)
+
+
+def _attacked(services: Services, selection: Selection) -> Inspection:
+    """The image and its attacked copy.
+
+    Raises:
+        EngineError: if the model cannot answer.
+        Nothing: if the attack cannot run; that is told once, in the verdict.
+    """
+    services.inspections.subject(selection.model, selection.image)
+    try:
+        return services.inspections.inspect(selection)
+    except EngineError as error:
+        raise Nothing("The attack cannot run with these settings; the verdict above says why.") from error
+
+
+def _pinned(services: Services, selection: Selection) -> Subject | None:
+    return services.inspections.subject(selection.model, selection.pin) if selection.pin else None
+
+
+def _original(services: Services, selection: Selection, theme: str) -> go.Figure:
+    return image_figure(services.inspections.subject(selection.model, selection.image).pixels, theme)
+
+
+def _adversarial(services: Services, selection: Selection, theme: str) -> go.Figure:
+    return image_figure(_attacked(services, selection).adversarial.pixels, theme)
+
+
+def _perturbation(services: Services, selection: Selection, theme: str) -> go.Figure:
+    view = _attacked(services, selection)
     return perturbation_figure(view.adversarial.pixels - view.clean.pixels, theme)[0]
 
 
-def _probabilities(view: Inspection, theme: str) -> go.Figure:
-    return top_probabilities(view.class_names, view.clean.probabilities, view.adversarial.probabilities, theme)
+def _probabilities(services: Services, selection: Selection, theme: str) -> go.Figure:
+    view, pinned = _attacked(services, selection), _pinned(services, selection)
+    before, after = view.clean.probabilities, view.adversarial.probabilities
+    if pinned is None:
+        return top_probabilities(view.class_names, before, after, theme, TOP)
+    return top_probabilities(view.class_names, before, after, theme, TOP_WITH_REFERENCE, pinned.probabilities)
 
 
-def _graph(services: Services, search: str, theme: str) -> go.Figure:
-    selection = services.select(search)
-    view = services.inspections.inspect(selection)
+def _graph(services: Services, selection: Selection, theme: str) -> go.Figure:
+    view = _attacked(services, selection)
     clean = services.inspections.path(selection, view.clean, selection.rank)
     adversarial = services.inspections.path(selection, view.adversarial, selection.rank)
     return path_graph(clean, adversarial, selection.edges, selection.units, theme, class_names=view.class_names)
 
 
-def _density(services: Services, search: str, theme: str) -> go.Figure:
-    selection = services.select(search)
-    view = services.inspections.inspect(selection)
+def _density(services: Services, selection: Selection, theme: str) -> go.Figure:
+    view, pinned = _attacked(services, selection), _pinned(services, selection)
     subjects = {"clean": view.clean, "adversarial": view.adversarial}
-    if selection.pin:
-        subjects["reference"] = services.inspections.subject(selection.model, selection.pin)
+    if pinned is not None:
+        subjects["reference"] = pinned
     paths = {name: services.inspections.path(selection, one, selection.rank) for name, one in subjects.items()}
     return density_per_layer(paths["clean"].layers, densities(paths), theme)
 
 
-def _similarity_of_rank(services: Services, rank: int) -> Callable[[str, str, object], go.Figure]:
-    def draw(search: str, theme: str, _paths: object) -> go.Figure:
-        selection = services.select(search)
+def _similarity_of_rank(rank: int) -> Draw:
+    def draw(services: Services, selection: Selection, theme: str) -> go.Figure:
         normal = normal_or_wait(services, selection)
+        view = _attacked(services, selection)
         similar = services.inspections.similarities(selection, normal.class_paths, rank)
-        layers = normal.class_paths.paths[0].layers
+        subjects = {"clean": view.clean, "adversarial": view.adversarial, "reference": _pinned(services, selection)}
+        without = _without_path(normal, subjects, rank)
+        lines = {name: None if name in without else getattr(similar, name) for name in subjects}
         return layer_similarity(
-            layers, similar.clean, similar.adversarial, normal.bands[rank], similar.reference, theme=theme
+            normal.class_paths.paths[0].layers,
+            band=normal.bands[rank],
+            theme=theme,
+            band_images=normal.band_images,
+            notes=[f"{name}: {class_name} has no class path" for name, class_name in without.items()],
+            **lines,
         )
 
     return draw
+
+
+def _without_path(normal: Normal, subjects: dict[str, Subject | None], rank: int) -> dict[str, str]:
+    """The images whose class has no path to compare with, and that class; similarity with nothing is no number."""
+    starts = {name: int(one.ranking[rank - 1]) for name, one in subjects.items() if one is not None}
+    counts, names = normal.class_paths.counts, normal.class_paths.class_names
+    return {name: names[start] for name, start in starts.items() if not counts[start]}

@@ -2,7 +2,6 @@
 
 SELECTION = "inspect-selection"
 FACTS = "inspect-facts"
-WARNING = "inspect-warning"
 
 MODEL = "inspect-model"
 NUMBER = "inspect-number"
@@ -14,6 +13,7 @@ STRIP = "inspect-strip"
 THUMB = "inspect-thumb"
 WHICH = "inspect-which"
 LABEL_TEXT = "inspect-label"
+CALLED = "inspect-called"
 UPLOAD = "inspect-upload"
 UPLOADED = "inspect-uploaded"
 UPLOAD_NOTE = "inspect-upload-note"
@@ -34,6 +34,7 @@ PIN = "inspect-pin"
 PIN_SET = "inspect-pin-set"
 PIN_CLEAR = "inspect-pin-clear"
 PIN_NOTE = "inspect-pin-note"
+GRAPH_NOTE = "inspect-graph-note"
 
 VERDICT = "inspect-verdict"
 NUMBERS = "inspect-numbers"

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import dash_bootstrap_components as dbc
 from dash import dcc, html
 
 from dashboard.components.controls import shown_value, slider
 from dashboard.components.figure_card import figure_card
+from dashboard.components.icons import icon
+from dashboard.components.retry import retry_clock
+from dashboard.pages.citations import QIU
 from dashboard.pages.inspect import cards, ids
 from dashboard.pages.inspect.controls import attack_settings, picker, sentence, shown_target
 from dashboard.pages.shell import Shell
 from dashboard.selection import EDGES, SETTING, UNITS, Parsed
 from dashboard.services import Services
+from dashboard.services.uploads import MAX_SIDE
 
 # Fields whose controls are on this page.
 CONTROLLED = ("image", "epsilon", "seed", "rank", "theta", "target", "pin", "edges", "units")
@@ -43,7 +46,14 @@ HELP = [
         "label, or equals the "
         "target. Survives rounding: it still succeeds after saving with 8 bits a channel.",
     ),
-    ("Paper", cards.QIU),
+    (
+        "An image of your own",
+        "Of an animation the first frame is taken; 16 bits a channel become 8 by keeping the high byte; transparency "
+        f"is laid on white; the EXIF orientation is applied; sides over {MAX_SIDE:,} pixels are reduced. Then the "
+        "largest middle part with the model's proportions is cut out and resized, and colour becomes gray where the "
+        "model takes gray. Below the strip stands what was done to your image.",
+    ),
+    ("Paper", QIU),
 ]
 SHELL = Shell(
     "inspect",
@@ -65,8 +75,8 @@ def build(services: Services, query: Mapping[str, object]) -> html.Div:
             dcc.Store(id=ids.ATTACK_SENT),
             dcc.Store(id=ids.UPLOADED),
             dcc.Download(id=ids.SAVE_FILE),
-            *SHELL.head(parsed),
-            html.Div(_warning(services, parsed), id=ids.WARNING),
+            *[retry_clock(part) for part in (ids.STRIP, ids.VERDICT, ids.PIN_NOTE)],
+            *SHELL.head(services, parsed, query),
             html.Div([sentence(services, parsed), picker(), attack_settings(services, parsed)], className="panel"),
             _verdict_panel(),
             _cards(parsed),
@@ -96,28 +106,23 @@ def _rendered(parsed: Parsed, settings: list[str]) -> dict[str, str]:
     return rendered | wrong | {"target": shown_target(parsed)}
 
 
-def _warning(services: Services, parsed: Parsed) -> object:
-    warning = services.choices.get(parsed.values["model"]).classifier.warning if "model" in parsed.values else ""
-    return dbc.Alert(warning, color="danger") if warning else None
-
-
 def _verdict_panel() -> html.Section:
     return html.Section(
         [
             html.H2("Verdict", className="visually-hidden"),
-            html.P(id=ids.VERDICT, className="verdict", **{"aria-live": "polite"}),
+            html.Div(id=ids.VERDICT, className="verdict", **{"aria-live": "polite"}),
             html.Dl(id=ids.NUMBERS, className="numbers"),
             html.Div(
                 [
                     html.Button(
-                        [_icon("bi-download"), " Adversarial as PNG"],
+                        [icon("bi-download"), " Adversarial as PNG"],
                         id=ids.SAVE_PNG,
                         n_clicks=0,
                         type="button",
                         className="btn btn-sm btn-outline-primary",
                     ),
                     html.Button(
-                        [_icon("bi-download"), " as NPY"],
+                        [icon("bi-download"), " as NPY"],
                         id=ids.SAVE_NPY,
                         n_clicks=0,
                         type="button",
@@ -125,14 +130,14 @@ def _verdict_panel() -> html.Section:
                     ),
                     html.Span(id=ids.SAVE_NOTE, className="small"),
                     html.Button(
-                        [_icon("bi-pin-angle"), " Pin as reference"],
+                        [icon("bi-pin-angle"), " Pin as reference"],
                         id=ids.PIN_SET,
                         n_clicks=0,
                         type="button",
                         className="btn btn-sm btn-outline-secondary ms-md-auto",
                     ),
                     html.Button(
-                        [_icon("bi-x-lg"), " Unpin"],
+                        [icon("bi-x-lg"), " Unpin"],
                         id=ids.PIN_CLEAR,
                         n_clicks=0,
                         type="button",
@@ -157,6 +162,7 @@ def _cards(parsed: Parsed) -> html.Div:
         ],
         className="card-controls",
     )
+    note = html.Div(id=ids.GRAPH_NOTE, className="small text-body-secondary")
     return html.Div(
         [
             figure_card(cards.ORIGINAL, span="span-3"),
@@ -165,15 +171,10 @@ def _cards(parsed: Parsed) -> html.Div:
             ),
             figure_card(cards.ADVERSARIAL, span="span-3"),
             figure_card(cards.PROBABILITIES, span="span-3"),
-            SHELL.paths_error("span-12"),
-            figure_card(cards.GRAPH, controls=controls, span="span-12"),
+            figure_card(cards.GRAPH, controls=controls, footer=note, span="span-12"),
             figure_card(cards.RANK_1, span="span-4"),
             figure_card(cards.RANK_2, span="span-4"),
             figure_card(cards.DENSITY, span="span-4 wide"),
         ],
         className="cards",
     )
-
-
-def _icon(name: str) -> html.I:
-    return html.I(className=f"bi {name}", **{"aria-hidden": "true"})

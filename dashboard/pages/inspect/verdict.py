@@ -1,15 +1,15 @@
-"""What happened to the image, in words and a few numbers."""
+"""What happened to the image, in words."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 
 from dash import html
 
+from dashboard.pages.normal import WITHOUT_PATH
+from dashboard.pages.wording import with_article
 from dashboard.services.class_paths import Normal
 from dashboard.services.inspection import Inspection, Similarities
-from engine.paths.path import Path
 
 
 def verdict(view: Inspection, norm: str, similar: Similarities | None, normal: Normal | None) -> list[object]:
@@ -17,83 +17,66 @@ def verdict(view: Inspection, norm: str, similar: Similarities | None, normal: N
     return [*_outcome(view, norm), *(_departure(view, similar, normal) if similar and normal else [])]
 
 
+def called(view: Inspection) -> list[object]:
+    """What the model calls the attacked image, with its article."""
+    article, _, name = with_article(view.class_names[int(view.result.predictions_after[0])]).partition(" ")
+    return [f" {article} ", html.Strong(name)]
+
+
 def _outcome(view: Inspection, norm: str) -> list[object]:
     names, result = view.class_names, view.result
     before, after = int(result.predictions_before[0]), int(result.predictions_after[0])
-    size = f"{result.l2[0]:.3g} L2" if norm == "l2" else f"{result.linf[0]:.3g} L∞"
     if not result.scored[0] and before != view.true_class:
         return [
             "The model calls this ",
             html.Strong(names[view.true_class]),
-            " a ",
-            html.Strong(names[before]),
-            " without any attack; attacks are scored only on images it gets right.",
+            f" {with_article(names[before])} without any attack; attacks are scored only on images it gets right.",
         ]
-    arrow = [
+    size = f"a change of {result.l2[0]:.3g} (L2)" if norm == "l2" else f"a change of at most {result.linf[0]:.3g} (L∞)"
+    if before == after:
+        return ["The attack fails: still ", html.Strong(names[after], className="text-clean"), f" after {size}."]
+    reached = "" if result.success[0] else ", but not to the target"
+    return [
         html.Strong(names[before], className="text-clean"),
         " → ",
         html.Strong(names[after], className="text-adversarial"),
+        f" with {size}{reached}.",
     ]
-    if before == after:
-        return [
-            "The attack fails: still ",
-            html.Strong(names[after], className="text-clean"),
-            f" after a change of {size}.",
-        ]
-    reached = "" if result.success[0] else ", but not to the target"
-    return [*arrow, f" in {size}{reached}."]
 
 
 def _departure(view: Inspection, similar: Similarities, normal: Normal) -> list[object]:
-    """The layer where the attacked image's rank-1 similarity falls most below the original's."""
-    falls = {
-        layer: similar.clean[layer] - value for layer, value in similar.adversarial.items() if math.isfinite(value)
-    }
-    falls = {layer: fall for layer, fall in falls.items() if math.isfinite(fall)}
-    predicted = view.class_names[int(view.adversarial.ranking[0])]
-    if not falls or max(falls.values()) <= 0:
-        return [f" Its path lies on the class path of {predicted} as much as the original's does on its own."]
-    layer = max(falls, key=lambda name: falls[name])
-    low, high = (edge.get(layer, math.nan) for edge in normal.bands[1])
-    value = similar.adversarial[layer]
-    change = f"similarity {similar.clean[layer]:.3f} → {value:.3f}"
-    band = f"the band of normal images ({low:.3f} to {high:.3f})."
-    if value < low:
-        start, end = " It leaves the class path of ", f": {change}, below {band}"
-        return [start, html.Strong(predicted), " most in layer ", html.Strong(layer), end]
-    start, end = " Its path stays with the class path of ", f": {change}, not below {band}"
-    return [start, html.Strong(predicted), ", least in layer ", html.Strong(layer), end]
+    """The layer where the attacked image's rank-1 similarity lies farthest below the band of normal images."""
+    predicted = int(view.adversarial.ranking[0])
+    name = view.class_names[predicted]
+    if not normal.class_paths.counts[predicted]:
+        return [" The class path of ", html.Strong(name), f" is empty: {WITHOUT_PATH}."]
+    changed = view.result.linf[0] > 0
+    whose = "the attacked image" if changed else "the image"
+    low, high = normal.bands[1]
+    known = {layer: value for layer, value in similar.adversarial.items() if layer in low and math.isfinite(value)}
+    below = {layer: low[layer] - value for layer, value in known.items() if value < low[layer]}
+    if not below:
+        return [
+            f" The path of {whose} stays with the class path of ",
+            html.Strong(name),
+            ": in no layer is its similarity below the band of normal images." if known else ".",
+        ]
+    layer = max(below, key=lambda one: below[one])
+    origin = f" ({_original(view, similar, normal, layer)})" if changed else ""
+    return [
+        f" The path of {whose} leaves the class path of ",
+        html.Strong(name),
+        " most in layer ",
+        html.Strong(layer),
+        f": similarity {known[layer]:.3f}{origin}, below the band of normal images "
+        f"({low[layer]:.3f} to {high[layer]:.3f}).",
+    ]
 
 
-def numbers(view: Inspection, paths: tuple[Path, Path]) -> list[html.Div]:
-    """The size of the change, and how much of the network the two paths use and share."""
-    result = view.result
-    clean, adversarial = paths
-    shared = clean.overlap(adversarial)
-    rows: Sequence[tuple[str, str]] = (
-        ("L∞", f"{result.linf[0]:.4g}"),
-        ("L2", f"{result.l2[0]:.4g}"),
-        ("L0", f"{int(result.l0[0]):,} of {view.clean.pixels.size:,}"),
-        ("density, original", _percent(clean.density())),
-        ("density, adversarial", _percent(adversarial.density())),
-        ("original's synapses shared", "none" if math.isnan(shared) else f"{100 * shared:.1f} %"),
-        ("Jaccard of the two paths", f"{clean.jaccard(adversarial):.3f}"),
-    )
-    return [html.Div([html.Dt(name), html.Dd(value)]) for name, value in rows]
-
-
-def survival(view: Inspection) -> list[object]:
-    """Whether a saved PNG still fools the model."""
-    result = view.result
-    if not result.success[0]:
-        return ["survives 8-bit rounding: ", html.Strong("no attack to keep")]
-    return ["survives 8-bit rounding: ", html.Strong("yes" if result.survives_rounding[0] else "no")]
-
-
-def densities(paths: Mapping[str, Path]) -> dict[str, dict[str, float]]:
-    """Density per layer of each path, by its label."""
-    return {label: path.density_per_layer() for label, path in paths.items()}
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
+def _original(view: Inspection, similar: Similarities, normal: Normal, layer: str) -> str:
+    """The original's similarity there, with the class it is measured against where that is another."""
+    started, predicted = int(view.clean.ranking[0]), int(view.adversarial.ranking[0])
+    if not normal.class_paths.counts[started]:
+        return f"{view.class_names[started]}, the original's class, has no path"
+    against = "" if started == predicted else f" on that of {view.class_names[started]}"
+    return f"the original{against}: {similar.clean[layer]:.3f}"

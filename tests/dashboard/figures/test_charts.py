@@ -32,6 +32,23 @@ def test_top_probabilities_of_one_image():
     assert figure.layout.showlegend is False
 
 
+def test_probabilities_take_the_pinned_image_as_a_third_bar(theme):
+    before, after, pinned = np.eye(4)[:3]
+    bars = traces(top_probabilities(["a", "b", "c", "d"], before, after, theme, 1, pinned))
+    assert list(bars) == ["clean", "adversarial", "reference"]
+    assert list(bars["reference"].y) == ["a", "b", "c"]
+    assert bars["reference"].marker.color == COLORS[theme]["reference"]
+
+
+def test_probabilities_can_be_read():
+    figure = top_probabilities(["a class of a very long name", "b"], np.array([0.9998, 0.0002]))
+    (bars,) = figure.data
+    assert list(bars.text) == ["100.0%", ""]
+    assert (bars.constraintext, bars.textfont.size) == ("none", 11)
+    assert figure.layout.xaxis.showticklabels is False
+    assert len(figure.layout.yaxis.ticktext[0]) <= 12
+
+
 def test_classes_of_one_name_keep_their_own_bars():
     figure = top_probabilities(["crane", "crane"], np.array([0.3, 0.7]))
     assert list(figure.data[0].y) == ["crane (1)", "crane (0)"]
@@ -84,6 +101,18 @@ def test_pair_similarity(theme):
     assert list(bars.y) == [0.25, 0.5, 0.75]
 
 
+def test_a_pair_is_named_in_its_figure():
+    figure = pair_similarity(["fc"], [0.5], classes=("cat", "a class of a very long name"))
+    assert figure.data[0].name == "cat and a class of a very long…"
+    assert figure.layout.showlegend is True
+
+
+def test_layer_similarity_says_what_its_band_is_and_what_it_leaves_out():
+    figure = layer_similarity(["fc"], [0.5], band=([0.4], [0.9]), band_images=173, notes=["<b>: no path"])
+    assert "173 normal test images" in traces(figure)
+    assert figure.layout.annotations[0].text == "&lt;b&gt;: no path"
+
+
 def test_density_per_layer(theme):
     figure = density_per_layer(LAYERS, {"clean": [0.1, 0.2, 0.3], "digit <3>": {"conv1": 0.4}}, theme)
     assert [trace.name for trace in figure.data] == ["clean", "digit &lt;3&gt;"]
@@ -96,6 +125,12 @@ def test_density_growth(theme):
     (line,) = density_growth(["0", "1", "2"], np.array([0.05, 0.08, 0.1]), theme).data
     assert list(line.x) == ["0", "1", "2"]
     assert list(line.y) == [0.05, 0.08, 0.1]
+
+
+def test_long_class_names_are_shortened_where_density_grows():
+    figure = density_growth(["cat", "a class of a very long name"], [0.1, 0.2])
+    assert figure.layout.xaxis.ticktext == ("cat", "a class of a…")
+    assert list(figure.data[0].x) == ["cat", "a class of a very long name"]
 
 
 def test_long_layer_names_lose_their_middle():

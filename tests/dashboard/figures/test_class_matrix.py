@@ -37,6 +37,16 @@ def test_many_classes_go_without_numbers():
     assert len(class_similarity(np.eye(30), [str(i) for i in range(30)]).data) == 2
 
 
+def test_a_class_without_a_path_has_empty_cells(theme):
+    matrix = MATRIX.copy()
+    matrix[1] = matrix[:, 1] = np.nan
+    figure = class_similarity(matrix, ["a", "b", "c"], theme)
+    assert (figure.data[0].zmin, figure.data[0].zmax) == (pytest.approx(0.5), pytest.approx(0.5))
+    assert figure.data[0].hoverongaps is False
+    written = [text for trace in figure.data[2:] for text in trace.text]
+    assert written == ["0.50", "0.50"]
+
+
 def test_one_class():
     assert class_similarity(np.eye(1), ["only"]).data[0].z.tolist() == [[1.0]]
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from dashboard.figures.images import image_figure, perturbation_figure
+from dashboard.figures.images import BRIGHTER, DARKER, image_figure, perturbation_figure
+from dashboard.figures.theme import COLORS
 
 
 def test_gray_image_keeps_its_values(theme):
@@ -37,6 +38,12 @@ def test_perturbation_is_magnified_to_full_scale(theme, channels):
     assert (low, high) == (pytest.approx(-0.05), pytest.approx(0.05))
     shown = np.asarray(figure.data[0].z).reshape(2, 2, channels)
     np.testing.assert_array_equal(shown, delta.astype(np.float32).transpose(1, 2, 0))
+
+
+def test_the_colours_of_a_change_have_no_other_meaning():
+    scale = perturbation_figure(np.zeros((1, 2, 2)))[0].data[0].colorscale
+    assert (scale[0][1], scale[-1][1]) == (DARKER, BRIGHTER)
+    assert not {DARKER, BRIGHTER} & {color for colors in COLORS.values() for color in colors.values()}
 
 
 def test_no_perturbation_is_mid_gray(theme):

@@ -1,4 +1,6 @@
+import re
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,3 +76,14 @@ def test_config_sends_nothing_away():
 
 def test_translucent():
     assert translucent("#0A5BC4", 0.25) == "rgba(10,91,196,0.25)"
+
+
+def test_text_has_the_colours_of_the_figures_unless_it_must_be_darker():
+    css = (Path(__file__).parents[3] / "assets" / "detour" / "detour.css").read_text()
+    for theme, block in (("light", ":root"), ("dark", '[data-bs-theme="dark"]')):
+        rules = css.split(block + " {", 1)[1].split("}", 1)[0]
+        text = {name: color.upper() for name, color in re.findall(r"--detour-(\w+): (#\w{6});", rules)}
+        for name in ("clean", "adversarial", "reference"):
+            assert contrast(text[name], COLORS[theme]["paper"]) >= 4.5
+            enough = contrast(COLORS[theme][name], COLORS[theme]["paper"]) >= 4.5
+            assert (text[name] == COLORS[theme][name]) == enough
