@@ -9,12 +9,12 @@ from torch import Tensor
 
 
 class Ball(Protocol):
-    """A norm ball around each image. All tensors are (N, C, H, W); the radius ε is the same for all images."""
+    """A norm ball around each image. All tensors are (N, C, H, W); the radius is one number, or (N, 1, 1, 1)."""
 
     def steepest(self, gradient: Tensor) -> Tensor:
         """The direction of norm 1 along which the gradient rises most; zero where the gradient is zero."""
 
-    def project(self, change: Tensor, epsilon: float) -> Tensor:
+    def project(self, change: Tensor, epsilon: float | Tensor) -> Tensor:
         """The nearest change of norm at most ``epsilon``."""
 
     def draw(self, like: Tensor, generator: torch.Generator) -> Tensor:
@@ -28,9 +28,10 @@ class LinfBall:
         """The sign of each element."""
         return gradient.sign()
 
-    def project(self, change: Tensor, epsilon: float) -> Tensor:
+    def project(self, change: Tensor, epsilon: float | Tensor) -> Tensor:
         """Each element cut to [−ε, ε]."""
-        return change.clamp(-epsilon, epsilon)
+        bound = torch.as_tensor(epsilon).to(change)
+        return change.clamp(-bound, bound)
 
     def draw(self, like: Tensor, generator: torch.Generator) -> Tensor:
         """Each element uniform in [−1, 1]."""
@@ -49,7 +50,7 @@ class L2Ball:
         scaled = torch.where(largest > 0, gradient / largest, torch.zeros_like(gradient))
         return scaled / _length(scaled).clamp_min(1e-12)
 
-    def project(self, change: Tensor, epsilon: float) -> Tensor:
+    def project(self, change: Tensor, epsilon: float | Tensor) -> Tensor:
         """The change, shortened to ε where it is longer."""
         return change * (epsilon / _length(change).clamp_min(1e-12)).clamp(max=1.0)
 

@@ -68,15 +68,19 @@ class AttackResult:
 
 @dataclass(frozen=True)
 class Attack(ABC):
-    """One attack with its settings; a subclass is a frozen dataclass whose fields are the settings.
+    """One attack with its settings; a subclass is a frozen dataclass with a field for each of its parameters.
 
     Attributes:
         name: identifier in the registry.
         parameters: type and range of each setting; constructing with a value outside raises InvalidInputError.
+        targetable: whether the method has a targeted form; without one, a call with targets raises InvalidInputError.
+        learning_share: how much of the progress :meth:`fitted` takes, from 0 to 1.
     """
 
     name: ClassVar[str]
     parameters: ClassVar[tuple[Parameter, ...]]
+    targetable: ClassVar[bool] = True
+    learning_share: ClassVar[float] = 0.0
 
     def __post_init__(self) -> None:
         for parameter in self.parameters:
@@ -86,7 +90,7 @@ class Attack(ABC):
     @property
     def settings(self) -> dict[str, Value]:
         """The settings by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {parameter.name: getattr(self, parameter.name) for parameter in self.parameters}
 
     @final
     def __call__(
@@ -118,21 +122,26 @@ class Attack(ABC):
         """
         if not isinstance(model, nn.Module):
             raise InvalidInputError(f"model: expected a torch.nn.Module; got {type(model).__name__}.")
+        if targets is not None and not self.targetable:
+            raise InvalidInputError(f"targets: expected none, {self.name} has no targeted form. Leave the targets out.")
         inputs = checked_inputs(images, labels, targets)
         generator = torch.Generator().manual_seed(checked_seed(seed))
-        device = device_of(model)
-        batches = _batches(inputs.images)
-        parts = []
+        progress(0.0, f"{self.name}: start")
         with torch.inference_mode(False), torch.no_grad(), evaluating(model):
-            for index, rows in enumerate(batches):
-                report = _within(progress, index, len(batches), self.name)
-                report(0.0, "start")
-                logits = Logits(model, f"batch index {index} (images {rows.start} to {rows.stop - 1})")
-                if index == 0:
-                    inputs.require_classes(logits(inputs.images[:1].to(device)).shape[1])
-                parts.append(self._attack_batch(logits, inputs.part(rows, device), generator, report, int(seed)))
+            parts = self._attack_batches(model, inputs, generator, progress, int(seed))
         progress(1.0, f"{self.name}: done")
         return _joined(parts)
+
+    def fitted(self, model: nn.Module, inputs: Inputs, generator: torch.Generator, progress: Progress) -> Attack:
+        """The attack that the batches run: this one, unless the method first learns something from all images.
+
+        Args:
+            model: in eval mode; gradients are off.
+            inputs: all images, labels and targets, on the CPU.
+            generator: CPU generator, used by the batches afterwards.
+            progress: takes the finished fraction of the learning.
+        """
+        return self
 
     @abstractmethod
     def perturb(
@@ -167,6 +176,20 @@ class Attack(ABC):
         attacked = self.perturb(model, batch.images, batch.labels, batch.targets, generator, progress)
         return attacked, torch.full((len(attacked),), math.nan, dtype=torch.float64)
 
+    def _attack_batches(
+        self, model: nn.Module, inputs: Inputs, generator: torch.Generator, progress: Progress, seed: int
+    ) -> list[AttackResult]:
+        device, batches, parts = device_of(model), batches_of(inputs.images), []
+        first = logits_of_batch(model, 0, batches[0]).require_fit(inputs.images[:1].to(device))
+        inputs.require_classes(first.shape[1])
+        attack = self.fitted(model, inputs, generator, _learning(progress, self.learning_share, self.name))
+        for index, rows in enumerate(batches):
+            report = _within(progress, self.learning_share, index, len(batches), self.name)
+            report(0.0, "start")
+            logits = logits_of_batch(model, index, rows)
+            parts.append(attack._attack_batch(logits, inputs.part(rows, device), generator, report, seed))
+        return parts
+
     def _attack_batch(
         self, model: Logits, batch: Inputs, generator: torch.Generator, progress: Progress, seed: int
     ) -> AttackResult:
@@ -198,14 +221,28 @@ class Attack(ABC):
         )
 
 
-def _batches(images: Tensor) -> list[slice]:
+def batches_of(images: Tensor) -> list[slice]:
+    """Which images (N, C, H, W) are attacked together."""
     size = max(1, min(MAX_BATCH_IMAGES, MAX_BATCH_ELEMENTS // images[0].numel()))
     return [slice(first, min(first + size, len(images))) for first in range(0, len(images), size)]
 
 
-def _within(progress: Progress, index: int, count: int, name: str) -> Progress:
+def logits_of_batch(model: nn.Module, index: int, rows: slice) -> Logits:
+    """The model's logits, whose errors name the batch."""
+    return Logits(model, f"batch index {index} (images {rows.start} to {rows.stop - 1})")
+
+
+def _learning(progress: Progress, share: float, name: str) -> Progress:
     def report(fraction: float, message: str) -> None:
-        progress((index + min(max(fraction, 0.0), 1.0)) / count, f"{name}: batch {index + 1} of {count}, {message}")
+        progress(share * min(max(fraction, 0.0), 1.0), f"{name}: {message}")
+
+    return report
+
+
+def _within(progress: Progress, learnt: float, index: int, count: int, name: str) -> Progress:
+    def report(fraction: float, message: str) -> None:
+        done = (index + min(max(fraction, 0.0), 1.0)) / count
+        progress(learnt + (1 - learnt) * done, f"{name}: batch {index + 1} of {count}, {message}")
 
     return report
 

@@ -12,7 +12,10 @@ from engine.attacks.bounded import LINF_EPSILON, LOSS, SEARCH, BoundedAttack, se
 from engine.attacks.gradients import ascent_gradient
 from engine.attacks.logits import Logits
 from engine.progress import Progress
-from engine.registry import Parameter
+from engine.registry import Parameter, Value
+
+#: What Qiu et al. 2018 and 2019 ran: the search of Foolbox 1.3.2.
+FGSM_PRESETS: dict[str, dict[str, Value]] = {"authors": {"search": True, "search_steps": 1000}}
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,11 @@ class Inputs:
         images, labels = self.images[rows].clone().to(device), self.labels[rows].clone().to(device)
         return Inputs(images, labels, None if self.targets is None else self.targets[rows].clone().to(device))
 
+    def chosen(self, rows: Tensor) -> Inputs:
+        """Some images, by index, with their labels and targets."""
+        targets = None if self.targets is None else self.targets[rows]
+        return Inputs(self.images[rows], self.labels[rows], targets)
+
     def require_classes(self, count: int) -> None:
         """Raises InvalidInputError unless all labels and targets are below ``count``, the model's number of classes."""
         for what, values in (("labels", self.labels), ("targets", self.targets)):

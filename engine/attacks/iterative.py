@@ -61,9 +61,13 @@ class IterativeAttack(BoundedAttack):
         """The start relative to the image, in units of ε: zero."""
         return torch.zeros_like(images)
 
+    def accumulate(self, past: Tensor, gradient: Tensor) -> Tensor:
+        """What a step follows, from what the last one followed (at first zero) and the new gradient: the gradient."""
+        return gradient
+
     def perturb_within(
         self,
-        epsilon: float,
+        epsilon: float | Tensor,
         model: Logits,
         images: Tensor,
         prepared: Tensor,
@@ -71,12 +75,14 @@ class IterativeAttack(BoundedAttack):
         targets: Tensor | None,
         progress: Progress,
     ) -> Tensor:
-        """The last point of the ascent."""
+        """The last point of the ascent; the radius is one number, or (N, 1, 1, 1)."""
         point = (images + epsilon * prepared).clamp(0.0, 1.0)
+        followed = torch.zeros_like(images)
         for step in range(self.steps):
             progress(step / self.steps, f"step {step + 1} of {self.steps}")
             gradient = ascent_gradient(model, point, labels, targets, self.loss)
-            moved = point + self.relative_step * epsilon * self.ball.steepest(gradient)
+            followed = self.accumulate(followed, gradient)
+            moved = point + self.relative_step * epsilon * self.ball.steepest(followed)
             point = (images + self.ball.project(moved - images, epsilon)).clamp(0.0, 1.0)
         return point
 
