@@ -266,9 +266,7 @@ class _Reader:
         if text is None:
             return
         match = _PAIR.fullmatch(text)
-        if match is not None and match[1] == match[2]:
-            self.errors["pair"] = f"pair: expected two different classes; got {text[:60]!r}."
-        elif match is None or (count is not None and max(int(match[1]), int(match[2])) >= count):
+        if match is None or (count is not None and max(int(match[1]), int(match[2])) >= count):
             self.errors["pair"] = f"pair: expected two class numbers such as 3-5; got {text[:60]!r}."
         else:
             self.values["pair"] = (int(match[1]), int(match[2]))

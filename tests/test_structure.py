@@ -14,6 +14,7 @@ ALLOWED = {
     "datasets": set(),
     "attacks": {"network", "datasets"},
     "paths": {"network", "datasets"},
+    "detection": {"network", "datasets", "attacks", "paths"},
     "hardening": {"network", "datasets", "attacks", "paths"},
 }
 

@@ -6,7 +6,6 @@ import copy
 import hashlib
 import json
 import logging
-import os
 import threading
 import time
 from collections.abc import Mapping
@@ -17,11 +16,12 @@ import numpy as np
 import torch
 
 from dashboard.services.classifiers import Classifiers, LoadedClassifier
-from engine.errors import Cancelled, EngineError, InvalidInputError
+from engine.errors import Cancelled, EngineError
 from engine.files import write_atomically
-from engine.paths.class_paths import ClassPaths, compute_class_paths
+from engine.paths.aggregation import ClassPaths
+from engine.paths.class_paths import class_paths_once
 from engine.paths.extraction import EffectivePath
-from engine.progress import Progress
+from engine.progress import Progress, span
 from engine.version import VERSION as ENGINE_VERSION
 
 log = logging.getLogger(__name__)
@@ -145,27 +145,21 @@ class NormalPaths:
 
     def _compute(self, model: str, theta: float, progress: Progress) -> Normal:
         loaded = self._classifiers.get(model)
-        if loaded.classifier.warning:
-            raise InvalidInputError(loaded.classifier.warning)
+        loaded.classifier.require_sound()
         module = copy.deepcopy(loaded.classifier.module)  # pages go on using the other one meanwhile
         stem = self._folder / _name(loaded, theta)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        class_paths = _read_class_paths(stem.with_suffix(".npz"))
-        if class_paths is None:
-            class_paths = compute_class_paths(
-                module,
-                loaded.dataset.train,
-                loaded.classifier.classes,
-                theta=theta,
-                resume_file=stem.with_suffix(".part.npz"),
-                progress=lambda fraction, message: progress(0.95 * fraction, message),
-            )
-            class_paths.save(stem.with_suffix(".npz"))
+        class_paths = class_paths_once(
+            module,
+            loaded.dataset.train,
+            loaded.classifier.classes,
+            file=stem.with_suffix(".npz"),
+            theta=theta,
+            progress=span(progress, 0.0, 0.95),
+        )
         normal = _read_bands(stem.with_suffix(".json"), class_paths)
         if normal is None:
             normal = _measure(module, loaded, class_paths, progress)
             _write_bands(stem.with_suffix(".json"), normal)
-        stem.with_suffix(".part.npz").unlink(missing_ok=True)
         progress(1.0, "done")
         return normal
 
@@ -173,17 +167,6 @@ class NormalPaths:
 def _name(loaded: LoadedClassifier, theta: float) -> str:
     parts = (VERSION, ENGINE_VERSION, loaded.classifier.key, loaded.dataset.key, f"{theta:.6g}")
     return "paths-" + hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:32]
-
-
-def _read_class_paths(file: FilePath) -> ClassPaths | None:
-    if not file.exists():
-        return None
-    try:
-        return ClassPaths.load(file)
-    except EngineError as error:
-        log.warning("computing class paths again: %s", error)
-        os.replace(file, file.with_suffix(".damaged"))
-        return None
 
 
 def _measure(module: torch.nn.Module, loaded: LoadedClassifier, class_paths: ClassPaths, progress: Progress) -> Normal:

@@ -99,8 +99,7 @@ class Inspections:
             InvalidInputError: if there is no such image.
         """
         loaded = self._classifiers.get(model)
-        if loaded.classifier.warning:
-            raise InvalidInputError(loaded.classifier.warning)
+        loaded.classifier.require_sound()
         key = ("subject", loaded.classifier.key, loaded.dataset.key, image)
         return self._computations.get(key, lambda _: self._load_subject(loaded, image))
 

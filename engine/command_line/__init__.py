@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from engine.command_line.attack import attack
+from engine.command_line.detect import detection
 from engine.command_line.models import fetch, list_datasets, list_models, train
 from engine.command_line.paths import classes, paths
 
@@ -14,5 +15,5 @@ def main() -> None:
     """Effective paths, attacks and their analyses from the command line."""
 
 
-for _verb in (list_models, list_datasets, fetch, train, attack, paths, classes):
+for _verb in (list_models, list_datasets, fetch, train, attack, paths, classes, detection):
     main.add_command(_verb)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import click
 import torch
 
+from engine.command_line.printing import progress_bar
 from engine.datasets.catalogue import dataset_of
 from engine.datasets.dataset import Dataset
-from engine.errors import EngineError, InvalidInputError
+from engine.errors import InvalidInputError
+from engine.locations import data_directory
 from engine.network.classifiers import Classifier, load_classifier
+from engine.paths.aggregation import ClassPaths
+from engine.paths.class_paths import class_paths_once
+from engine.version import VERSION
 
 
 def output_file(suffix: str) -> click.Path:
@@ -41,9 +47,19 @@ def usable_device(_ctx: click.Context, _parameter: click.Parameter, value: str) 
 def load_for(name: str) -> tuple[Classifier, Dataset]:
     """A trained classifier and the data set it was made for."""
     classifier = load_classifier(name)
-    if classifier.warning:
-        raise EngineError(f"{name}: {classifier.warning}")
+    classifier.require_sound()
     return classifier, dataset_of(classifier)
+
+
+def class_paths_for(classifier: Classifier, data: Dataset, theta: float, limit: int | None = None) -> ClassPaths:
+    """The class paths of a classifier's training images, kept in the user's data directory."""
+    parts = (VERSION, classifier.key, data.key, theta, limit)
+    name = hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:32]
+    file = data_directory() / "cache" / "class-paths" / f"classes-{name}.npz"
+    with progress_bar("class paths") as report:
+        return class_paths_once(
+            classifier.module, data.train, classifier.classes, file=file, theta=theta, limit=limit, progress=report
+        )
 
 
 def settings_of(given: tuple[str, ...]) -> dict[str, object]:

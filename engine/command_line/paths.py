@@ -8,11 +8,9 @@ from typing import Any
 import click
 import numpy as np
 
-from engine.command_line.options import load_for, output_file
-from engine.command_line.printing import progress_bar, verb
+from engine.command_line.options import class_paths_for, load_for, output_file
+from engine.command_line.printing import verb
 from engine.errors import InvalidInputError
-from engine.locations import data_directory
-from engine.paths.class_paths import compute_class_paths
 from engine.paths.extraction import EffectivePath
 
 
@@ -60,22 +58,7 @@ def classes(model: str, theta: float, n_images: int | None, output: Path | None)
     Work that is stopped goes on where it was when the same command is given again.
     """
     classifier, data = load_for(model)
-    state = (
-        data_directory()
-        / "cache"
-        / f"class-paths-{classifier.key[:16]}-{data.key[:16]}-{theta:g}-{n_images or 'all'}.npz"
-    )
-    state.parent.mkdir(parents=True, exist_ok=True)
-    with progress_bar("class paths") as report:
-        found = compute_class_paths(
-            classifier.module,
-            data.train,
-            classifier.classes,
-            theta=theta,
-            limit=n_images,
-            resume_file=state,
-            progress=report,
-        )
+    found = class_paths_for(classifier, data, theta, n_images)
     if output is not None:
         found.save(output)
     matrix = found.similarity()

@@ -55,6 +55,11 @@ class Classifier:
     card: Mapping[str, Any]
     warning: str = ""
 
+    def require_sound(self) -> None:
+        """Raises InvalidInputError with the warning, if there is one; call it before computing anything."""
+        if self.warning:
+            raise InvalidInputError(f"{self.name}: {self.warning}")
+
 
 def available_classifiers(extra_directory: Path | None = None) -> Registry[Classifier]:
     """The classifiers that can be loaded: the shipped ones, then those in ``extra_directory``.

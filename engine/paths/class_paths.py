@@ -107,6 +107,43 @@ def compute_class_paths(
     return result
 
 
+def class_paths_once(
+    module: nn.Module,
+    image_set: LabelledImages,
+    class_names: tuple[str, ...],
+    *,
+    file: FilePath,
+    theta: float = 0.5,
+    limit: int | None = None,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> ClassPaths:
+    """The class paths kept in ``file``, computed and kept there if they are not.
+
+    A file that is damaged is set aside. Work that is stopped goes on from a second file beside it. Arguments are those
+    of :func:`compute_class_paths`; name ``file`` by the content of model, data and settings.
+    """
+    if file.exists():
+        try:
+            return ClassPaths.load(file)
+        except InvalidInputError as error:
+            log.warning("computing class paths again: %s", error)
+            os.replace(file, file.with_suffix(".damaged"))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    found = compute_class_paths(
+        module,
+        image_set,
+        class_names,
+        theta=theta,
+        resume_file=file.with_suffix(".part.npz"),
+        limit=limit,
+        workers=workers,
+        progress=progress,
+    )
+    found.save(file)
+    return found
+
+
 def _on_threads(work, indices: list[int], workers: int) -> Iterator[tuple[int, ClassPaths]]:  # type: ignore[no-untyped-def]
     """Results as they come, with only a few shards in memory at once."""
     with ThreadPoolExecutor(workers) as pool:

@@ -1,0 +1,87 @@
+"""The outcome of a detection experiment as plain JSON: what pages, reports and other programs read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.detection.joint_similarity import JointSimilarity
+from engine.detection.laboratory import Detection
+from engine.detection.metrics import Separation
+from engine.files import write_atomically
+from engine.network.classifiers import Classifier
+from engine.version import VERSION
+
+ROC_POINTS = 200
+
+
+def report(found: Detection, classifier: Classifier) -> dict[str, Any]:
+    """Everything that was measured, in plain values; NaN is null."""
+    methods = {
+        name: {
+            "curves": {attack: _curve(one) for attack, one in evaluation.separations.items()},
+            "normal": {"scores": evaluation.normal_scores, "sources": evaluation.normal_sources},
+            "attacked": {
+                attack: {"scores": scores, "sources": evaluation.sources[attack]}
+                for attack, scores in evaluation.scores.items()
+            },
+            "coefficients": _coefficients(evaluation.detector, found.features.names),
+            "trained on": evaluation.trained_on,
+            "train images": evaluation.train_sources,
+        }
+        for name, evaluation in found.evaluations.items()
+    }
+    plain: dict[str, Any] = _plain(
+        {
+            "version": VERSION,
+            "model": {"name": classifier.name, "label": classifier.label, "key": classifier.key},
+            "theta": found.theta,
+            "settings": asdict(found.settings),
+            "attacks": found.attack_table(),
+            "table": found.table(),
+            "methods": methods,
+        }
+    )
+    return plain
+
+
+def write_report(file: Path, found: Detection, classifier: Classifier) -> None:
+    """Writes :func:`report` as JSON, whole or not at all."""
+    text = json.dumps(report(found, classifier), ensure_ascii=False, allow_nan=False)
+    write_atomically(file, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def _curve(found: Separation) -> dict[str, Any]:
+    """The ROC curve in at most :data:`ROC_POINTS` points, its ends among them."""
+    count = len(found.false_positive_rates)
+    chosen = np.unique(np.linspace(0, count - 1, min(count, ROC_POINTS)).round().astype(int))
+    return {
+        "fpr": found.false_positive_rates[chosen],
+        "tpr": found.true_positive_rates[chosen],
+        "auc": found.auc,
+        "low": found.auc_low,
+        "high": found.auc_high,
+    }
+
+
+def _coefficients(detector: Any, names: tuple[str, ...]) -> dict[str, Any] | None:
+    if not isinstance(detector, JointSimilarity) or len(detector.coef_) != len(names):
+        return None
+    return {"names": names, "values": detector.coef_, "threshold": detector.threshold_}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return round(value, 6) if np.isfinite(value) else None
+    return value
