@@ -262,6 +262,9 @@ class _Reader:
         if "target" not in self.errors and "target" in self.query:
             highest = 10_000 if count is None else count - 1
             self._read_number(Parameter("target", "target", "int", 0, low=0, high=highest))
+            attack = self.values.get("attack")
+            if attack is not None and not self.catalogue.attacks[attack].facts.get("targeted", True):
+                self.errors["target"] = f"target: {self.catalogue.attacks[attack].label} cannot be led to a class."
         text = self.query.get("pair")
         if text is None:
             return

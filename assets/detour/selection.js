@@ -100,7 +100,9 @@
     },
     attack: function (attack, facts, current) {
       if (!attack || attack === facts.attack) return noUpdate();
-      return commitAndReload(current, dropSettings(current, { attack, epsilon: null }));
+      const fields = { attack, epsilon: null };
+      if (facts.untargeted.includes(attack)) fields.target = null;
+      return commitAndReload(current, dropSettings(current, fields));
     },
     /* Two classes are chosen in the lists or by a click on the matrix. Until then the lists name the pair that the server
        shows ("shown"), which is no choice of the visitor. The last answer is what is wrong with the pair. */

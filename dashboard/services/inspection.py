@@ -156,7 +156,7 @@ class Inspections:
         true_class = int(clean.ranking[0]) if clean.label is None else clean.label
         if selection.target == true_class:
             name = loaded.classifier.classes[true_class]
-            raise InvalidInputError(f"target: the image shows class {name} already; choose another one to aim at.")
+            raise InvalidInputError(f"target: the image shows {name} already; choose another class to aim at.")
         settings = dict(selection.settings)
         if selection.epsilon is not None:
             settings["epsilon"] = selection.epsilon

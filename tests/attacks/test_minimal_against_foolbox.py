@@ -63,9 +63,9 @@ def test_carlini_wagner(batch, targeted, kappa):
 @pytest.fixture(scope="module")
 def digits(mnist, lenet):
     """LeNet-5 with the first of MNIST's test images that it has right, and their labels."""
-    images, labels = mnist.test.images(range(110)), torch.as_tensor(mnist.test.labels[:110])
+    images, labels = mnist.test.images(range(110)), torch.tensor(mnist.test.labels[:110])
     with torch.no_grad():
-        right = lenet.module.eval()(images).argmax(dim=1) == labels
+        right = lenet.module(images).argmax(dim=1) == labels
     return lenet.module, images[right][:100], labels[right][:100]
 
 

@@ -71,7 +71,7 @@ def test_it_stays_only_when_no_layer_is_below():
 
 def test_within_one_class_the_original_is_not_named_twice():
     said = told({"fc": 1.0}, {"fc": 0.5}, {"fc": 0.9}, after=0)
-    assert "The attack fails: still airplane after a change of at most 0.1 (L∞)." in said
+    assert "The attack fails: still airplane with a change of at most 0.1 (L∞)." in said
     assert "similarity 0.500 (the original: 1.000)" in said
 
 

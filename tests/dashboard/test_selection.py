@@ -137,3 +137,7 @@ def test_any_fields_are_either_values_or_errors(fields):
 @given(st.text(string.printable, max_size=200))
 def test_no_text_breaks_the_parser(text):
     parse_query("?" + text, CHOICES)
+
+
+def test_a_target_for_an_attack_that_takes_none_is_an_error():
+    assert "cannot be led" in parse_query("?attack=deepfool&target=3", CHOICES).errors["target"]

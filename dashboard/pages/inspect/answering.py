@@ -103,7 +103,8 @@ def _of_paths(services: Services, selection: Selection, view: Inspection) -> tup
 def _magnification(view: Inspection) -> list[object]:
     """The factor of the perturbation's picture, and what its two colours mean."""
     delta = view.adversarial.pixels - view.clean.pixels
-    words = f"Magnified {perturbation_figure(delta)[1]:.3g} times."
+    factor = f"{perturbation_figure(delta)[1]:.3g}"
+    words = "Not magnified." if factor == "1" else f"Magnified {factor} times."
     if len(delta) > 1:
         return [words, " In each colour channel, dark is less and bright is more."]
     return [words, html.Div([_key(DARKER, "darker"), _key(BRIGHTER, "brighter")])]

@@ -158,7 +158,8 @@ def attack_settings(services: Services, parsed: Parsed) -> html.Details:
                 html.Label("Target", htmlFor=ids.TARGET, className="form-label mb-1"),
                 target,
                 html.Div("The class the attack aims at.", className="small text-body-secondary"),
-            ]
+            ],
+            hidden=bool(attack) and not services.choices.attacks[attack].facts["targeted"],
         ),
         html.Div(
             [

@@ -92,6 +92,7 @@ def _facts(services: Services, parsed: Parsed) -> dict[str, Any]:
         "model": model,
         "attack": attack,
         "datasets": services.choices.datasets(),
+        "untargeted": [entry.name for entry in services.choices.attacks if not entry.facts["targeted"]],
         "images": services.choices.image_count(model) if model else 1,
         "has_epsilon": any(parameter.name == "epsilon" for parameter in parameters),
         "rendered": _rendered(parsed, [parameter.name for parameter in parameters]),

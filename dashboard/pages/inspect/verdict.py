@@ -10,6 +10,7 @@ from dashboard.pages.normal import WITHOUT_PATH
 from dashboard.pages.wording import with_article
 from dashboard.services.class_paths import Normal
 from dashboard.services.inspection import Inspection, Similarities
+from engine.attacks.base import AttackResult
 
 
 def verdict(view: Inspection, norm: str, similar: Similarities | None, normal: Normal | None) -> list[object]:
@@ -32,9 +33,9 @@ def _outcome(view: Inspection, norm: str) -> list[object]:
             html.Strong(names[view.true_class]),
             f" {with_article(names[before])} without any attack; attacks are scored only on images it gets right.",
         ]
-    size = f"a change of {result.l2[0]:.3g} (L2)" if norm == "l2" else f"a change of at most {result.linf[0]:.3g} (L∞)"
+    size = _size(result, norm)
     if before == after:
-        return ["The attack fails: still ", html.Strong(names[after], className="text-clean"), f" after {size}."]
+        return ["The attack fails: still ", html.Strong(names[after], className="text-clean"), f" with {size}."]
     reached = "" if result.success[0] else ", but not to the target"
     return [
         html.Strong(names[before], className="text-clean"),
@@ -42,6 +43,16 @@ def _outcome(view: Inspection, norm: str) -> list[object]:
         html.Strong(names[after], className="text-adversarial"),
         f" with {size}{reached}.",
     ]
+
+
+def _size(result: AttackResult, norm: str) -> str:
+    """How large the change is, in the norm that the attack keeps small."""
+    if norm == "l2":
+        return f"a change of {result.l2[0]:.3g} (L2)"
+    if norm == "linf":
+        return f"a change of at most {result.linf[0]:.3g} (L∞)"
+    count = int(result.l0[0])
+    return f"{count:,} {'value' if count == 1 else 'values'} changed (L0)"
 
 
 def _departure(view: Inspection, similar: Similarities, normal: Normal) -> list[object]:

@@ -1,0 +1,158 @@
+"""How detection depends on what it is given: θ, training images, attacks seen, layers, synapses or weights.
+
+The sweeps of Qiu et al. 2019, section 5.2 and 5.3 (figures 9 to 11) and 2018, section 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from engine.detection.protocol import TRAIN_SHARE, Samples, evaluate
+from engine.detection.study import Study, StudyFeatures, study_features
+from engine.errors import InvalidInputError
+from engine.paths.aggregation import ClassPaths
+from engine.paths.path import Part
+from engine.progress import Progress, silent, span
+
+MakeDetector = Callable[[], Any]
+THETAS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+# The order in which the paper's figure 10 adds attacks, by the attack of a plan; others follow in their own order.
+ORDER_SEEN = ("deepfool", "fgsm", "bim", "jsma", "carlini_wagner", "patch", "unrecognisable")
+
+
+@dataclass(frozen=True, slots=True)
+class SweepPoint:
+    """One measurement of a sweep.
+
+    Attributes:
+        value: of what is varied.
+        attack: the attack that is judged.
+        auc, low, high: area under the ROC curve and its 95 % interval.
+        is_seen: whether the detector was fitted on that attack.
+    """
+
+    value: float | str
+    attack: str
+    auc: float
+    low: float
+    high: float
+    is_seen: bool
+
+
+def sweep_training_size(
+    make: MakeDetector, features: StudyFeatures, sizes: Sequence[int], *, seed: int = 0
+) -> list[SweepPoint]:
+    """Fits on so many source images; judges on the rest.
+
+    Raises:
+        InvalidInputError: for a size that leaves no image to fit or to judge on.
+    """
+    total = len(np.unique(features.normal.sources))
+    points = []
+    for size in sizes:
+        if not 0 < size < total:
+            raise InvalidInputError(f"training size: expected 1 to {total - 1} images; got {size}.")
+        points += _points(make, features.normal, features.attacked, size, train_share=size / total, seed=seed)
+    return points
+
+
+def sweep_attacks_seen(
+    make: MakeDetector,
+    features: StudyFeatures,
+    order: Sequence[str],
+    *,
+    train_share: float = TRAIN_SHARE,
+    seed: int = 0,
+) -> list[SweepPoint]:
+    """Fits on the first attack of ``order``, the first two, and so on; judges every attack each time."""
+    points = []
+    for count in range(1, len(order) + 1):
+        seen = tuple(order[:count])
+        points += _points(
+            make, features.normal, features.attacked, count, train_on=seen, train_share=train_share, seed=seed
+        )  # fmt: skip
+    return points
+
+
+def seen_order(attacks: Mapping[str, str]) -> list[str]:
+    """The plans of a study, by name, in the paper's order of their attacks."""
+    known = {attack: place for place, attack in enumerate(ORDER_SEEN)}
+    return sorted(attacks, key=lambda name: known.get(attacks[name], len(known)))
+
+
+def sweep_last_layers(
+    make: MakeDetector, features: StudyFeatures, *, train_share: float = TRAIN_SHARE, seed: int = 0
+) -> list[SweepPoint]:
+    """Takes the features of the last layer, the last two, and so on.
+
+    Extraction goes backwards, so that the synapses of the last n layers do not depend on where it stops: the columns of
+    the full path are those of the partial one.
+    """
+    count = len(features.names) // 2
+    points = []
+    for kept in range(1, count + 1):
+        columns = np.r_[count - kept : count, 2 * count - kept : 2 * count]
+        normal = Samples(features.normal.values[:, columns], features.normal.sources)
+        attacked = {name: Samples(s.values[:, columns], s.sources) for name, s in features.attacked.items()}
+        points += _points(make, normal, attacked, kept, train_share=train_share, seed=seed)
+    return points
+
+
+def sweep_parts(
+    make: MakeDetector, model: nn.Module, study: Study, class_paths: ClassPaths, *, train_share: float = TRAIN_SHARE,
+    seed: int = 0, progress: Progress = silent,
+) -> list[SweepPoint]:  # fmt: skip
+    """Compares synapses with weights."""
+    parts: tuple[Part, ...] = ("synapses", "weights")
+    points = []
+    for number, part in enumerate(parts):
+        report = span(progress, number / 2, (number + 1) / 2)
+        found = study_features(model, study, class_paths, part=part, progress=report)
+        points += _points(make, found.normal, found.attacked, part, train_share=train_share, seed=seed)
+    return points
+
+
+def sweep_theta(
+    make: MakeDetector,
+    model: nn.Module,
+    study: Study,
+    class_paths: Callable[[float, Progress], ClassPaths],
+    thetas: Sequence[float] = THETAS,
+    *,
+    train_share: float = TRAIN_SHARE,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> list[SweepPoint]:
+    """Extracts class paths and the images' paths at each θ anew.
+
+    Args:
+        make: makes an unfitted detector.
+        model: whose paths are looked at.
+        study: the images.
+        class_paths: gives the class paths at a θ; takes most of the time.
+        thetas: the values, in (0, 1].
+        train_share, seed: of the split.
+        progress: may raise Cancelled.
+    """
+    points = []
+    for number, theta in enumerate(thetas):
+        middle = (number + 0.8) / len(thetas)
+        paths = class_paths(theta, span(progress, number / len(thetas), middle))
+        found = study_features(model, study, paths, progress=span(progress, middle, (number + 1) / len(thetas)))
+        points += _points(make, found.normal, found.attacked, theta, train_share=train_share, seed=seed)
+    return points
+
+
+def _points(
+    make: MakeDetector, normal: Samples, attacked: Mapping[str, Samples], value: float | str, **settings: Any
+) -> list[SweepPoint]:
+    evaluation = evaluate(make(), normal, attacked, **settings)
+    return [
+        SweepPoint(value, attack, found.auc, found.auc_low, found.auc_high, attack in evaluation.trained_on)
+        for attack, found in evaluation.separations.items()
+    ]
