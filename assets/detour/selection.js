@@ -158,7 +158,7 @@
       return [chosen, chosen && chosen.startsWith("test:") ? chosen.slice(5) : ""];
     },
     /* The strip stays as it is while its images do; which of them is chosen changes alone, so that the focus stays. */
-    pressed: function (image, ids) {
+    pressed: function (image, strip, ids) {
       return ids.map((id) => String(image === "test:" + id.index));
     },
     text: function (value) {

@@ -95,7 +95,9 @@ def _register_single_controls(app: Dash) -> None:
         State(ids.IMAGE, "data"),
         State(ids.FACTS, "data"),
     )
-    tie(app, "pressed", Output(_THUMBS, "aria-pressed"), Input(ids.IMAGE, "data"), State(_THUMBS, "id"))
+    # Also when the strip itself has come: it may have been made for an image that is no longer the chosen one.
+    strip = Input(ids.STRIP, "children")
+    tie(app, "pressed", Output(_THUMBS, "aria-pressed"), Input(ids.IMAGE, "data"), strip, State(_THUMBS, "id"))
     tie(
         app,
         "strength",
