@@ -105,24 +105,30 @@ class Computations:
             if time.monotonic() - task.asked > FORGOTTEN_AFTER_S:
                 raise Cancelled("Nobody waits for this result any more.")
 
+        result: object = None
+        error: Exception | None = None
         try:
             progress(0.0, "started")
             result = compute(progress)
             self._cache.keep(key, result)
-            task.future.set_result(result)
-        except EngineError as error:
-            task.future.set_exception(error)
+        except EngineError as known:
+            error = known
         except Exception:
             log.exception("computing %s failed", key)
-            task.future.set_exception(EngineError("The computation failed; the server's log has the details."))
-        finally:
-            with self._lock:
-                task.ended = time.monotonic()
-                failed = not task.future.done() or task.future.exception() is not None
-                cancelled = failed and isinstance(task.future.exception(), Cancelled)
-                if not failed or cancelled:
-                    self._tasks.pop(key, None)
-                self._drop_old()
+            error = EngineError("The computation failed; the server's log has the details.")
+        self._end(key, task, error)
+        # Last, so that whoever gets the answer and asks again finds the task ended.
+        if error is None:
+            task.future.set_result(result)
+        else:
+            task.future.set_exception(error)
+
+    def _end(self, key: Hashable, task: _Task, error: Exception | None) -> None:
+        with self._lock:
+            task.ended = time.monotonic()
+            if error is None or isinstance(error, Cancelled):
+                self._tasks.pop(key, None)
+            self._drop_old()
 
     def _drop_old(self) -> None:
         now = time.monotonic()
