@@ -33,7 +33,7 @@ def serve(
     """Serves until it is stopped.
 
     Args:
-        compiling: the process that compiles the kernels; nobody is let in before it has ended.
+        compiling: the process that compiles the kernels; no path is extracted before it has ended.
         host, port: where to listen; port 0 takes a free one.
         data_dir: folder of uploads, caches and trained models, or None for the user's own.
         allowed_host: further names the server is called by.
@@ -49,9 +49,13 @@ def serve(
         app = create_app(settings)
     except EngineError as error:
         raise click.ClickException(str(error)) from error
+    app.server.extensions[EXTENSION].choices.hold_extraction(lambda: _finish(compiling))
+    _run(app, host, port)
+
+
+def _finish(compiling: subprocess.Popen) -> None:
     if compiling.wait():
         log.warning("The kernels were not compiled ahead (the lines above say why); the first image takes longer.")
-    _run(app, host, port)
 
 
 def _run(app: Dash, host: str, port: int) -> None:

@@ -146,6 +146,7 @@ class NormalPaths:
     def _compute(self, model: str, theta: float, progress: Progress) -> Normal:
         loaded = self._classifiers.get(model)
         loaded.classifier.require_sound()
+        self._classifiers.wait_for_kernels()
         module = copy.deepcopy(loaded.classifier.module)  # pages go on using the other one meanwhile
         stem = self._folder / _name(loaded, theta)
         class_paths = class_paths_once(

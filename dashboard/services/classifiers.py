@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from dashboard.settings import Settings
@@ -61,7 +61,25 @@ class Classifiers:
         self._loaded: OrderedDict[str, LoadedClassifier] = OrderedDict()
         self._lock = threading.RLock()
         self._default: str | None = None
+        self._kernels = threading.Event()
+        self._kernels.set()
         self._own = self._load_own() if settings.model else None
+
+    def hold_extraction(self, until: Callable[[], object]) -> None:
+        """Lets nobody extract a path before ``until`` returns: the kernels are being compiled elsewhere."""
+        self._kernels.clear()
+
+        def wait() -> None:
+            try:
+                until()
+            finally:
+                self._kernels.set()
+
+        threading.Thread(target=wait, name="kernels", daemon=True).start()
+
+    def wait_for_kernels(self) -> None:
+        """Returns when paths may be extracted; call it before doing so."""
+        self._kernels.wait()
 
     def labels(self) -> dict[str, str]:
         """What a person reads, by name; an own model comes first."""

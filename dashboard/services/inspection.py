@@ -174,4 +174,5 @@ class Inspections:
         return Inspection(clean, adversarial, result, loaded.classifier.classes, true_class)
 
     def _extract(self, loaded: LoadedClassifier, subject: Subject, theta: float, rank: int) -> Path:
+        self._classifiers.wait_for_kernels()
         return loaded.extractor(theta).extract(torch.from_numpy(subject.pixels)[None], rank=rank)[0]

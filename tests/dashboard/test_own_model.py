@@ -4,6 +4,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 
 import click
 import numpy as np
@@ -176,3 +177,14 @@ def test_a_bad_folder_of_images_is_refused_at_the_start(tmp_path, kind, named):
 def test_options_that_do_not_fit_together_are_refused(tmp_path):
     assert "give --model too" in started("--dataset", "digits").stderr
     assert "--password" in started("--host", "0.0.0.0").stderr
+
+
+def test_no_path_is_extracted_before_the_kernels_are_compiled(opened):
+    client, services = opened()
+    compiled = threading.Event()
+    services.choices.hold_extraction(compiled.wait)
+    query = "?model=lenet5-digits&image=test:2"
+    assert draw(client, cards.ORIGINAL, query)[cards.ORIGINAL.part("place")]["className"] == "figure-place"
+    assert "is-waiting" in draw(client, cards.GRAPH, query)[cards.GRAPH.part("place")]["className"]
+    compiled.set()
+    deadline(lambda: draw(client, cards.GRAPH, query)[cards.GRAPH.part("place")]["className"] == "figure-place")
