@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from dashboard.application import create_app
 from dashboard.pages.inspect import cards
 from dashboard.services import EXTENSION
+from dashboard.services.computations import Pending
 from dashboard.serving import serve
 from dashboard.settings import Settings
 from engine.errors import EngineError
@@ -184,7 +185,10 @@ def test_no_path_is_extracted_before_the_kernels_are_compiled(opened):
     compiled = threading.Event()
     services.choices.hold_extraction(compiled.wait)
     query = "?model=lenet5-digits&image=test:2"
-    assert draw(client, cards.ORIGINAL, query)[cards.ORIGINAL.part("place")]["className"] == "figure-place"
-    assert "is-waiting" in draw(client, cards.GRAPH, query)[cards.GRAPH.part("place")]["className"]
+    assert draw(client, cards.ADVERSARIAL, query)[cards.ADVERSARIAL.part("place")]["className"] == "figure-place"
+    selection = services.select(query)
+    clean = services.inspections.subject(selection.model, selection.image)
+    with pytest.raises(Pending):
+        services.inspections.path(selection, clean, 1)
     compiled.set()
-    deadline(lambda: draw(client, cards.GRAPH, query)[cards.GRAPH.part("place")]["className"] == "figure-place")
+    assert draw(client, cards.GRAPH, query)[cards.GRAPH.part("place")]["className"] == "figure-place"
