@@ -129,3 +129,31 @@ def test_classes_without_images_are_named():
     result = run_json("classes", "lenet5-digits", "--images", 1)
     assert len(result["classes without images"]) == 9
     assert result["mean similarity"] is None
+
+
+def test_detectors_are_fitted_saved_judged_and_swept(tmp_path):
+    few = ("--images", 60, "--train-share", 0.4)
+    fitted = run_json(
+        "detect", "fit", "lenet5-digits", "--attack", "deepfool", "--detector", "joint_similarity", *few,
+        "--save", tmp_path / "detector", "--output", tmp_path / "report.json",
+    )  # fmt: skip
+    assert fitted["detectors"][0]["auc"] > 0.8
+    assert fitted["attacks"][0]["success rate"] > 0.9
+    assert json.loads((tmp_path / "report.json").read_text())["table"]
+    judged = run_json("detect", "evaluate", tmp_path / "detector", "lenet5-digits", "--attack", "fgsm", "--images", 60)
+    assert judged["images"] == 36
+    assert 0 <= judged["attacks"][0]["auc"] <= 1
+    assert judged["fitted on"] == ["DeepFool"]
+    other = run("detect", "evaluate", tmp_path / "detector", "lenet5-mnist", "--attack", "fgsm", status=2)
+    assert "Traceback" not in other.output
+    for kind in ("last-layers", "attacks-seen"):
+        swept = run_json("detect", "sweep", "lenet5-digits", kind, "--attack", "deepfool", "--attack", "fgsm", *few)
+        assert {point["attack"] for point in swept["points"]} == {"DeepFool", "FGSM"}
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [((), "either --authors"), (("--attack", "fgsm", "--save", "x"), "--save keeps one detector")],
+)
+def test_a_fit_that_makes_no_sense_is_refused(options, reason):
+    assert reason in run("detect", "fit", "lenet5-digits", *options, status=2).output

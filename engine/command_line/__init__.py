@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from engine.command_line.attack import attack
-from engine.command_line.detect import detection
+from engine.command_line.detect_evaluate import evaluate_saved
+from engine.command_line.detect_fit import fit
+from engine.command_line.detect_sweep import sweep
 from engine.command_line.models import fetch, list_datasets, list_models, train
 from engine.command_line.paths import classes, paths
 
@@ -15,5 +17,12 @@ def main() -> None:
     """Effective paths, attacks and their analyses from the command line."""
 
 
+@click.group("detect")
+def detection() -> None:
+    """Detect attacked images by their paths."""
+
+
+for _verb in (fit, evaluate_saved, sweep):
+    detection.add_command(_verb)
 for _verb in (list_models, list_datasets, fetch, train, attack, paths, classes, detection):
     main.add_command(_verb)

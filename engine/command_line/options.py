@@ -9,9 +9,11 @@ from typing import Any
 import click
 import torch
 
+from engine.attacks.catalogue import attacks
 from engine.command_line.printing import progress_bar
 from engine.datasets.catalogue import dataset_of
 from engine.datasets.dataset import Dataset
+from engine.detection.study import Plan
 from engine.errors import InvalidInputError
 from engine.locations import data_directory
 from engine.network.classifiers import Classifier, load_classifier
@@ -60,6 +62,16 @@ def class_paths_for(classifier: Classifier, data: Dataset, theta: float, limit: 
         return class_paths_once(
             classifier.module, data.train, classifier.classes, file=file, theta=theta, limit=limit, progress=report
         )
+
+
+def plans_of(names: tuple[str, ...]) -> tuple[Plan, ...]:
+    """The attacks of those names with their usual settings, as a study takes them."""
+    return tuple(Plan(attacks[name].label, name) for name in dict.fromkeys(names))
+
+
+def attack_folder() -> Path:
+    """Where attacked images are kept."""
+    return data_directory() / "cache" / "attacks"
 
 
 def settings_of(given: tuple[str, ...]) -> dict[str, object]:

@@ -14,8 +14,9 @@ from engine.datasets.dataset import Dataset
 from engine.detection.attention import AttentionSettings, train_attention
 from engine.detection.catalogue import detectors
 from engine.detection.cdrp import gate_features
-from engine.detection.metrics import separation
+from engine.detection.metrics import FALSE_POSITIVE_RATE, separation
 from engine.detection.protocol import TRAIN_SHARE, Evaluation, Samples, evaluate
+from engine.detection.storage import DetectorCard
 from engine.detection.study import Plan, Study, StudyFeatures, run_study, study_features
 from engine.network.classifiers import Classifier
 from engine.paths.aggregation import ClassPaths
@@ -162,6 +163,24 @@ def detect(
         evaluations[ATTENTION] = _attention(model, data, study, judged, settings, report)
     progress(1.0, "done")
     return Detection(settings, study, features, evaluations, class_paths.theta)
+
+
+def card_of(name: str, found: Detection, classifier: Classifier, data: Dataset) -> DetectorCard:
+    """What has to be known of a fitted detector to use it again; its threshold flags 5 % of the normal images."""
+    evaluation = found.evaluations[name]
+    return DetectorCard(
+        detector=name,
+        model_key=classifier.key,
+        dataset_key=data.key,
+        theta=found.theta,
+        part=found.settings.part,
+        last_layers=found.settings.last_layers,
+        columns=found.features.names,
+        attacks={plan.name: {"attack": plan.attack, "settings": dict(plan.settings)} for plan in found.settings.plans},
+        threshold=float(np.quantile(evaluation.normal_scores, 1 - FALSE_POSITIVE_RATE)),
+        aucs={attack: one.auc for attack, one in evaluation.separations.items()},
+        train_images=tuple(int(index) for index in evaluation.train_sources),
+    )
 
 
 def _fit_all(

@@ -114,18 +114,27 @@ def evaluate(
         raise InvalidInputError(f"train_on: expected attacks among {known}; got {', '.join(unknown) or 'none'}.")
     train, test = split_sources(normal.sources, train_share, seed)
     _fit(detector, normal.of(train), [attacked[name].of(train) for name in chosen])
-    judged = normal.of(test)
+    judged, there = normal.of(test), {name: samples.of(test) for name, samples in attacked.items()}
+    separations = judge(detector, judged, there, seed)
     normal_scores = scores_of(detector, judged.values)
-    scores, sources, separations = {}, {}, {}
-    for name, samples in attacked.items():
-        there = samples.of(test)
-        if not len(there.sources):
-            continue  # an attack that never succeeded on a judged image has nothing to detect
-        scores[name], sources[name] = scores_of(detector, there.values), there.sources
-        separations[name] = separation(normal_scores, scores[name], judged.sources, there.sources, seed)
+    scores = {name: scores_of(detector, there[name].values) for name in separations}
+    sources = {name: there[name].sources for name in separations}
     return Evaluation(
         detector, separations, train, test, normal_scores, judged.sources, scores, sources, chosen, seed
     )  # fmt: skip
+
+
+def judge(detector: Any, normal: Samples, attacked: Mapping[str, Samples], seed: int = 0) -> dict[str, Separation]:
+    """How a fitted detector separates images it was not fitted on, by attack.
+
+    An attack without an image is left out: one that never succeeded has nothing to detect.
+    """
+    scores = scores_of(detector, normal.values)
+    return {
+        name: separation(scores, scores_of(detector, samples.values), normal.sources, samples.sources, seed)
+        for name, samples in attacked.items()
+        if len(samples.sources)
+    }
 
 
 def _fit(detector: Any, normal: Samples, attacked: Sequence[Samples]) -> None:

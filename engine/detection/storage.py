@@ -42,6 +42,7 @@ class DetectorCard:
         attacks: by name in the study, the attack and its settings that it was fitted on.
         threshold: score above which an image is called adversarial.
         aucs: by attack, area under the ROC curve on images it was not fitted on.
+        train_images: places in the test split of the images it was fitted on; they cannot judge it.
         adaptive: success rate of the adaptive attack against it, in [0, 1], or None if that was not run.
         version: of the engine.
     """
@@ -56,6 +57,7 @@ class DetectorCard:
     attacks: Mapping[str, Mapping[str, Any]]
     threshold: float
     aucs: Mapping[str, float]
+    train_images: tuple[int, ...] = ()
     adaptive: float | None = None
     version: str = VERSION
 
@@ -87,7 +89,10 @@ def load_detector(folder: Path, *, model_key: str, dataset_key: str) -> tuple[Cl
     """
     try:
         content = json.loads((folder / _JSON).read_text(encoding="utf-8"))
-        card = DetectorCard(**{**content["card"], "columns": tuple(content["card"]["columns"])})
+        given = content["card"]
+        card = DetectorCard(
+            **{**given, "columns": tuple(given["columns"]), "train_images": tuple(given["train_images"])}
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidInputError(f"{folder}: expected a saved detector; {error}.") from error
     given = (card.version, card.model_key, card.dataset_key)

@@ -1,4 +1,4 @@
-"""The verbs of detection: detect fit."""
+"""The verb detect fit."""
 
 from __future__ import annotations
 
@@ -8,24 +8,19 @@ from typing import Any
 import click
 
 from engine.attacks.catalogue import attacks
-from engine.command_line.options import class_paths_for, load_for, output_file
+from engine.command_line.options import attack_folder, class_paths_for, load_for, output_file, plans_of
 from engine.command_line.printing import progress_bar, verb
 from engine.detection.attention import AttentionSettings
 from engine.detection.catalogue import detectors
-from engine.detection.laboratory import DetectionSettings, authors_plans, detect
+from engine.detection.laboratory import DetectionSettings, authors_plans, card_of, detect
 from engine.detection.report import write_report
-from engine.detection.study import Plan
-from engine.locations import data_directory
+from engine.detection.storage import save_detector
 
+FOLDER = click.Path(file_okay=False, path_type=Path)
 TREES = ("random_forest", "ada_boost", "gradient_boosting")
 
 
-@click.group("detect")
-def detection() -> None:
-    """Detect attacked images by their paths."""
-
-
-@detection.command("fit")
+@click.command("fit")
 @click.argument("model")
 @click.option("--attack", "names", multiple=True, type=click.Choice(attacks.names()), help="May be repeated.")
 @click.option("--authors", is_flag=True, help="The attacks of Qiu et al. with their authors' settings.")
@@ -38,15 +33,19 @@ def detection() -> None:
 @click.option("--train-share", default=0.1, type=click.FloatRange(0, 1), help="Share of the images to fit on.")
 @click.option("--seed", default=0, type=click.IntRange(0, 2**31 - 1), help="Seed of attacks, split and detectors.")
 @click.option("--output", type=output_file(".json"), help="Save tables, scores and ROC curves.")
+@click.option("--save", "target", type=FOLDER, help="Save the fitted detector in this folder; needs one --detector.")
 @verb
 def fit(
     model: str, names: tuple[str, ...], authors: bool, chosen: tuple[str, ...], baselines: bool, n_images: int,
     theta: float, weights: bool, last_layers: int | None, train_share: float, seed: int, output: Path | None,
+    target: Path | None,
 ) -> Any:  # fmt: skip
     """Attack test images of MODEL's data set, fit detectors on a share of them and judge these on the rest."""
     if authors == bool(names):
         raise click.UsageError("give either --authors or one or more --attack.")
-    plans = authors_plans() if authors else tuple(Plan(attacks[name].label, name) for name in names)
+    if target is not None and len(chosen) != 1:
+        raise click.UsageError("--save keeps one detector; name it with --detector.")
+    plans = authors_plans() if authors else plans_of(names)
     classifier, data = load_for(model)
     settings = DetectionSettings(
         plans=plans, detectors=chosen or tuple(detectors.names()), cdrp=TREES if baselines else (),
@@ -54,11 +53,13 @@ def fit(
         part="weights" if weights else "synapses", last_layers=last_layers, train_share=train_share, seed=seed,
     )  # fmt: skip
     class_paths = class_paths_for(classifier, data, theta)
-    folder = data_directory() / "cache" / "attacks"
     with progress_bar("detect") as report:
-        found = detect(classifier, data, class_paths, settings, folder=folder, progress=report)
+        found = detect(classifier, data, class_paths, settings, folder=attack_folder(), progress=report)
     if output is not None:
         write_report(output, found, classifier)
+    if target is not None:
+        evaluation = found.evaluations[chosen[0]]
+        save_detector(target, evaluation.detector, card_of(chosen[0], found, classifier, data))
     return {
         "model": classifier.name, "theta": theta, "images": len(found.study.indices),
         "attacks": found.attack_table(), "detectors": found.table(),
