@@ -79,6 +79,7 @@ def test_deepfool_on_digits(digits):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_carlini_wagner_on_digits(digits):
     net, images, labels = (digits[0], *(given[:30] for given in digits[1:]))
     settings = {"binary_search_steps": 6, "steps": 200, "stepsize": 0.05, "initial_const": 0.1}

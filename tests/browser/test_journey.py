@@ -151,6 +151,7 @@ def test_the_classes_page_compares_two_classes(visit):
     expect(page.locator(".figure-place.is-waiting")).to_have_count(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 768])
 @pytest.mark.parametrize("path", ["/", "/classes"])
@@ -169,6 +170,7 @@ def test_no_serious_accessibility_violation(visit, path, width, theme):
     assert not serious, [(v["id"], [node["html"][:200] for node in v["nodes"]]) for v in serious]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1440, 1000, 768, 400])
 def test_nothing_sticks_out_sideways(visit, width):
     page = visit("/")

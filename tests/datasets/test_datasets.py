@@ -120,6 +120,7 @@ def test_mnist():
     assert reports == sorted(reports)
 
 
+@pytest.mark.slow
 @needs_cifar
 def test_cifar10_from_folders():
     cifar = load_dataset("cifar10")

@@ -56,6 +56,7 @@ def test_the_mask_keeps_the_pixels_that_the_answer_needs(trained):
     assert 0 <= masks.min() <= masks.max() <= 1
 
 
+@pytest.mark.slow
 def test_the_mask_classifier_agrees_on_normal_images_and_scores_are_its_doubt(classifier, digits):
     settings = AttentionSettings(hidden=128, epochs=12, mask_epochs=12, batch_size=50)
     detector = train_attention(classifier.module, digits.train, 10, settings)
