@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
+
+#: Everything that reading a damaged npz raises; a flipped bit can make it look compressed in another way.
+DAMAGED_ARCHIVE = (
+    OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -17,13 +15,12 @@ from torch import nn
 
 from engine.attacks.base import Attack, AttackResult
 from engine.errors import InvalidInputError
-from engine.files import write_atomically
+from engine.files import DAMAGED_ARCHIVE, write_atomically
 from engine.network.classifiers import classifier_key
 from engine.progress import Progress, silent
 from engine.version import VERSION
 
 log = logging.getLogger(__name__)
-_DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def save_result(file: Path, result: AttackResult) -> None:
@@ -51,7 +48,7 @@ def load_result(file: Path) -> AttackResult:
             about = json.loads(str(archive["about"]))
             arrays = {name: archive[name] for name in archive.files if name != "about"}
         return AttackResult(**arrays, **about)
-    except _DAMAGED as error:
+    except DAMAGED_ARCHIVE as error:
         raise InvalidInputError(f"{file}: expected the result of an attack; {error}.") from error
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path as FilePath
@@ -13,15 +11,11 @@ from typing import Literal
 import numpy as np
 
 from engine.errors import InvalidInputError
-from engine.files import write_atomically
+from engine.files import DAMAGED_ARCHIVE, write_atomically
 from engine.network.operations import LayerShape
 
 Part = Literal["synapses", "weights"]
 _FORMAT = 1
-# Everything that reading a damaged zip archive of arrays raises; a flipped bit can make it look compressed otherwise.
-_DAMAGED = (
-    OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -235,7 +229,7 @@ def load_paths(file: str | FilePath) -> tuple[list[Path], dict[str, object]]:
                 for i, start in enumerate(about["paths"])
             ]
             return paths, about["extra"]
-    except _DAMAGED as error:
+    except DAMAGED_ARCHIVE as error:
         raise InvalidInputError(
             f"{file}: expected a file of effective paths written by this program; {error}."
         ) from error
