@@ -10,29 +10,18 @@ import click
 from engine.attacks.catalogue import attacks
 from engine.command_line.options import attack_folder, class_paths_for, load_for, plans_of
 from engine.command_line.printing import progress_bar, verb
-from engine.datasets.dataset import Dataset
 from engine.detection.catalogue import detectors
-from engine.detection.study import Plan, Study, run_study, study_features
-from engine.detection.sweeps import (
-    SweepPoint,
-    seen_order,
-    sweep_attacks_seen,
-    sweep_last_layers,
-    sweep_parts,
-    sweep_theta,
-    sweep_training_size,
-)
-from engine.network.classifiers import Classifier
-from engine.progress import Progress, span
+from engine.detection.study import run_study, study_features
+from engine.detection.sweeps import SWEEPS, run_sweep
+from engine.paths.aggregation import ClassPaths
+from engine.progress import Progress, silent, span
 
-KINDS = ("theta", "training-size", "attacks-seen", "last-layers", "parts")
-# Shares of the images to fit on, when their number is varied.
-TRAINING_SHARES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.9)
+THETA = 0.5
 
 
 @click.command("sweep")
 @click.argument("model")
-@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("kind", type=click.Choice(SWEEPS))
 @click.option("--attack", "names", multiple=True, required=True, type=click.Choice(attacks.names()), help="Repeatable.")
 @click.option("--detector", default="joint_similarity", type=click.Choice(detectors.names()), help="Which detector.")
 @click.option("--images", "n_images", default=1000, type=click.IntRange(min=20), help="Correctly classified images.")
@@ -50,28 +39,13 @@ def sweep(
             classifier.module, data.test, plans, n_images=n_images, seed=seed, folder=attack_folder(),
             progress=span(report, 0.0, 0.5),
         )  # fmt: skip
-        split = {"train_share": train_share, "seed": seed}
-        points = _points(kind, classifier, data, study, plans, detector, split, span(report, 0.5, 1.0))
+
+        def class_paths(at: float, _: Progress) -> ClassPaths:
+            return class_paths_for(classifier, data, at)  # shows its own bar
+
+        points = run_sweep(
+            kind, detectors[detector].create, classifier.module, study,
+            study_features(classifier.module, study, class_paths(THETA, silent)), class_paths, theta=THETA,
+            train_share=train_share, seed=seed, progress=span(report, 0.5, 1.0),
+        )  # fmt: skip
     return {"model": classifier.name, "detector": detector, "points": [asdict(point) for point in points]}
-
-
-def _points(
-    kind: str, classifier: Classifier, data: Dataset, study: Study, plans: tuple[Plan, ...], detector: str,
-    split: dict[str, Any], progress: Progress,
-) -> list[SweepPoint]:  # fmt: skip
-    make, model = detectors[detector].create, classifier.module
-    if kind == "theta":
-        return sweep_theta(
-            make, model, study, lambda theta, _: class_paths_for(classifier, data, theta), progress=progress, **split
-        )
-    class_paths = class_paths_for(classifier, data, 0.5)
-    if kind == "parts":
-        return sweep_parts(make, model, study, class_paths, progress=progress, **split)
-    features = study_features(model, study, class_paths, progress=progress)
-    if kind == "attacks-seen":
-        order = seen_order({plan.name: plan.attack for plan in plans})
-        return sweep_attacks_seen(make, features, order, **split)
-    if kind == "last-layers":
-        return sweep_last_layers(make, features, **split)
-    sizes = sorted({max(2, round(len(study.indices) * share)) for share in TRAINING_SHARES})
-    return sweep_training_size(make, features, sizes, seed=split["seed"])

@@ -10,20 +10,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 
 from engine.attacks.base import Attack
 from engine.attacks.bounded import LINF_EPSILON
 from engine.attacks.gradients import objective
 from engine.attacks.iterative import relative_step_parameter, steps_parameter
 from engine.attacks.logits import Logits
+from engine.datasets.dataset import ImageSet
 from engine.errors import InvalidInputError
 from engine.network.operations import Kind
+from engine.network.state import evaluating
 from engine.network.trace import Network, trace
 from engine.progress import Progress
 from engine.registry import Parameter
 
+GUIDE_BATCH = 500
 PULL = Parameter(
     "pull",
     "Pull",
@@ -94,24 +98,33 @@ class AdaptiveAttack(Attack):
         return torch.where(nearest.isfinite()[:, None, None, None], best, point)
 
 
-def guides_from(images: Tensor, predictions: Tensor, classes: int) -> Tensor:
-    """The first image of every class, (K, C, H, W).
+def guides_from(model: nn.Module, images: ImageSet, classes: int) -> Tensor:
+    """For each class the first image that the model gives that class, (K, C, H, W); where there is none, of that label.
 
     Args:
-        images: (N, C, H, W) clean images.
-        predictions: (N,) what the model calls them.
+        model: maps (N, C, H, W) in [0, 1] to logits.
+        images: clean images, of the training set.
         classes: K.
 
     Raises:
         InvalidInputError: for a class that no image has.
     """
-    chosen = []
-    for label in range(classes):
-        rows = (predictions == label).nonzero()
+    found: dict[int, int] = {}
+    with evaluating(model), torch.no_grad():
+        like = next(model.parameters())
+        for first in range(0, len(images), GUIDE_BATCH):
+            rows = np.arange(first, min(first + GUIDE_BATCH, len(images)))
+            predicted = model(images.images(rows).to(like)).argmax(dim=1).cpu().numpy()
+            for row, label in zip(rows.tolist(), predicted.tolist(), strict=True):
+                found.setdefault(label, row)
+            if len(found) == classes:
+                break
+    for label in set(range(classes)) - set(found):
+        rows = np.flatnonzero(images.labels == label)
         if not len(rows):
-            raise InvalidInputError(f"guides: expected an image that the model calls class {label}; there is none.")
-        chosen.append(int(rows[0]))
-    return images[chosen]
+            raise InvalidInputError(f"guides: expected an image of class {label} among the training images; got none.")
+        found[label] = int(rows[0])
+    return images.images([found[label] for label in range(classes)])
 
 
 def _second(logits: Tensor, labels: Tensor) -> Tensor:

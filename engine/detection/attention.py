@@ -7,8 +7,9 @@ called adversarial.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -46,6 +47,7 @@ class AttentionSettings:
         noise: what replaces a pixel: the same pixel of another training image, or a uniform number.
         hidden: units of each hidden layer of the attention network.
         epochs, mask_epochs: passes over the training images for the attention network and for the mask classifier.
+        min_steps: a small training set is passed as often as this many steps take, the mask classifier's half of it.
         batch_size: images in a step.
         learning_rate: of Adam, for both.
         seed: of first weights, order and noise.
@@ -56,6 +58,7 @@ class AttentionSettings:
     hidden: int = 512
     epochs: int = 8
     mask_epochs: int = 3
+    min_steps: int = 800
     batch_size: int = 100
     learning_rate: float = 1e-3
     seed: int = 0
@@ -134,8 +137,7 @@ def train_attention(
         InvalidInputError: for settings out of range.
         EngineError: if the loss stops being finite.
     """
-    chosen = settings or AttentionSettings()
-    _check(chosen)
+    chosen = _passes(settings or AttentionSettings(), len(images))
     first = images.images(np.arange(1))
     shape = (int(first.shape[1]), int(first.shape[2]), int(first.shape[3]))
     with torch.random.fork_rng(devices=[]):
@@ -216,10 +218,19 @@ def _train_mask_classifier(
     return float(np.mean(means))
 
 
+def _passes(settings: AttentionSettings, images: int) -> AttentionSettings:
+    """The settings with as many epochs as the least number of steps takes."""
+    _check(settings)
+    batches = math.ceil(images / settings.batch_size)
+    least = (math.ceil(settings.min_steps / batches), math.ceil(settings.min_steps / 2 / batches))
+    epochs, mask_epochs = max(settings.epochs, least[0]), max(settings.mask_epochs, least[1])
+    return replace(settings, epochs=epochs, mask_epochs=mask_epochs)
+
+
 def _check(settings: AttentionSettings) -> None:
-    whole = (settings.hidden, settings.epochs, settings.mask_epochs, settings.batch_size)
+    whole = (settings.min_steps, settings.hidden, settings.epochs, settings.mask_epochs, settings.batch_size)
     if min(whole) < 1 or not settings.learning_rate > 0 or not settings.beta >= 0:
         raise InvalidInputError(
-            "expected beta ≥ 0, a positive learning rate, and at least 1 for units, epochs and batch size; "
+            "expected beta ≥ 0, a positive learning rate, and at least 1 for units, epochs, steps and batch size; "
             f"got {settings}."
         )

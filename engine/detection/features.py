@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -68,7 +67,7 @@ def path_features(
         class_paths: of the same model; their θ is used for the images too.
         part: compare synapses or weights.
         last_layers: only the last so many layers; extraction stops there.
-        workers: threads; by default one a processor.
+        workers: threads; by default as many as torch uses.
         progress: called after every batch; may raise Cancelled.
 
     Raises:
@@ -88,7 +87,7 @@ def path_features(
     members = {layer: _Members(class_paths, layer, part) for layer in layers}
     batches = [images[first : first + BATCH] for first in range(0, len(images), BATCH)]
     parts = []
-    with evaluating(model), ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+    with evaluating(model), ThreadPoolExecutor(workers or torch.get_num_threads()) as pool:
         pending = [pool.submit(_features_of_batch, extractor, batch, members) for batch in batches]
         try:
             for number, future in enumerate(pending):

@@ -1,29 +1,29 @@
-"""The whole experiment: attack test images, look at their paths, fit detectors and judge them beside the baselines."""
+"""What a detection study is asked for, and what comes of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.attacks.catalogue import attacks
 from engine.datasets.dataset import Dataset
-from engine.detection.attention import AttentionSettings, train_attention
-from engine.detection.catalogue import detectors
-from engine.detection.cdrp import gate_features
-from engine.detection.metrics import FALSE_POSITIVE_RATE, separation
-from engine.detection.protocol import TRAIN_SHARE, Evaluation, Samples, evaluate
+from engine.detection.adaptive_evaluation import (
+    AdaptiveOutcome,
+    AdaptiveSettings,
+)
+from engine.detection.attention import AttentionSettings
+from engine.detection.protocol import TRAIN_SHARE, Evaluation
 from engine.detection.storage import DetectorCard
-from engine.detection.study import Plan, Study, StudyFeatures, run_study, study_features
+from engine.detection.study import Plan, Study, StudyFeatures
 from engine.network.classifiers import Classifier
-from engine.paths.aggregation import ClassPaths
 from engine.paths.path import Part
-from engine.progress import Progress, silent, span
 
 ATTENTION = "latent attention"
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class DetectionSettings:
         detectors: names in the catalogue, each fitted on path features.
         cdrp: detectors fitted on the gates of CDRP as well; none leaves this baseline out.
         attention: settings of the latent attention network, or None to leave this baseline out.
+        adaptive: the attack that knows the detectors, which every one of them has to face.
         n_images: test images, the first that are classified correctly.
         part, last_layers: of the path features.
         train_share: of the source images, to fit on.
@@ -45,6 +46,7 @@ class DetectionSettings:
     detectors: tuple[str, ...] = ("joint_similarity", "random_forest", "ada_boost", "gradient_boosting")
     cdrp: tuple[str, ...] = ()
     attention: AttentionSettings | None = None
+    adaptive: AdaptiveSettings = field(default_factory=AdaptiveSettings)
     n_images: int = 1000
     part: Part = "synapses"
     last_layers: int | None = None
@@ -61,6 +63,8 @@ class Detection:
         study: the images.
         features: what the path detectors saw.
         evaluations: by method, how it does; a method is a detector's name, ``cdrp + NAME``, or latent attention.
+        adaptive: by method, how it fares against the attack that knows it.
+        seconds: what "path features" and "cdrp" took for the same images, normal and attacked ones together.
         theta: of the paths.
     """
 
@@ -68,6 +72,8 @@ class Detection:
     study: Study
     features: StudyFeatures
     evaluations: Mapping[str, Evaluation]
+    adaptive: Mapping[str, AdaptiveOutcome]
+    seconds: Mapping[str, float]
     theta: float = field(default=0.5)
 
     def table(self) -> list[dict[str, Any]]:
@@ -80,6 +86,21 @@ class Detection:
             for method, evaluation in self.evaluations.items()
             for name, found in evaluation.separations.items()
         ]  # fmt: skip
+
+    def adaptive_table(self) -> list[dict[str, Any]]:
+        """A row per method: how many images an attack that knows the detector was given, and how many got past both."""
+        return [
+            {
+                "method": method, "epsilon": one.epsilon, "images": one.images, "misled": one.misled,
+                "missed": one.missed, "rate": one.rate,
+            }
+            for method, one in self.adaptive.items()
+        ]  # fmt: skip
+
+    @property
+    def images_looked_at(self) -> int:
+        """How many images :attr:`seconds` are of."""
+        return len(self.features.normal.sources) + sum(len(one.sources) for one in self.features.attacked.values())
 
     def attack_table(self) -> list[dict[str, Any]]:
         """A row per attack: how often it succeeds, and the mean size of its successful changes."""
@@ -119,52 +140,6 @@ def authors_plans() -> tuple[Plan, ...]:
     return tuple(plans)
 
 
-def detect(
-    classifier: Classifier,
-    data: Dataset,
-    class_paths: ClassPaths,
-    settings: DetectionSettings,
-    *,
-    folder: Path | None = None,
-    progress: Progress = silent,
-) -> Detection:
-    """Runs the experiment.
-
-    Args:
-        classifier: whose paths are looked at.
-        data: its data set.
-        class_paths: of its training images; they fix θ.
-        settings: what is done.
-        folder: where attacked images are kept for the next experiment; None keeps nothing.
-        progress: may raise Cancelled.
-
-    Raises:
-        InvalidInputError: if the model has a warning, or a setting is out of range.
-    """
-    classifier.require_sound()
-    model, plans = classifier.module, settings.plans
-    study = run_study(
-        model, data.test, plans, n_images=settings.n_images, seed=settings.seed, folder=folder,
-        progress=span(progress, 0.0, 0.6),
-    )  # fmt: skip
-    features = study_features(
-        model, study, class_paths, part=settings.part, last_layers=settings.last_layers,
-        progress=span(progress, 0.6, 0.7),
-    )  # fmt: skip
-    evaluations = _fit_all(settings.detectors, features.normal, features.attacked, settings)
-    if settings.cdrp:
-        gates = _gates(model, study, span(progress, 0.7, 0.8))
-        found = _fit_all(settings.cdrp, *gates, settings)
-        evaluations |= {f"cdrp + {name}": evaluation for name, evaluation in found.items()}
-    if settings.attention is not None:
-        first = next(iter(evaluations.values()), None)
-        judged = study.indices if first is None else first.test_sources
-        report = span(progress, 0.8, 1.0)
-        evaluations[ATTENTION] = _attention(model, data, study, judged, settings, report)
-    progress(1.0, "done")
-    return Detection(settings, study, features, evaluations, class_paths.theta)
-
-
 def card_of(name: str, found: Detection, classifier: Classifier, data: Dataset) -> DetectorCard:
     """What has to be known of a fitted detector to use it again; its threshold flags 5 % of the normal images."""
     evaluation = found.evaluations[name]
@@ -177,55 +152,9 @@ def card_of(name: str, found: Detection, classifier: Classifier, data: Dataset) 
         last_layers=found.settings.last_layers,
         columns=found.features.names,
         attacks={plan.name: {"attack": plan.attack, "settings": dict(plan.settings)} for plan in found.settings.plans},
-        threshold=float(np.quantile(evaluation.normal_scores, 1 - FALSE_POSITIVE_RATE)),
+        threshold=evaluation.threshold,
         aucs={attack: one.auc for attack, one in evaluation.separations.items()},
         train_images=tuple(int(index) for index in evaluation.train_sources),
+        usual=tuple(np.median(found.features.normal.values, axis=0).tolist()),
+        adaptive=asdict(found.adaptive[name]),
     )
-
-
-def _fit_all(
-    names: tuple[str, ...], normal: Samples, attacked: Mapping[str, Samples], settings: DetectionSettings
-) -> dict[str, Evaluation]:
-    found = {}
-    for name in names:
-        seeded = any(parameter.name == "seed" for parameter in detectors[name].parameters)
-        detector = detectors[name].create(**({"seed": settings.seed} if seeded else {}))
-        found[name] = evaluate(detector, normal, attacked, train_share=settings.train_share, seed=settings.seed)
-    return found
-
-
-def _gates(model: Any, study: Study, progress: Progress) -> tuple[Samples, dict[str, Samples]]:
-    steps = len(study.results) + 1
-    normal = gate_features(model, study.images, progress=span(progress, 0.0, 1 / steps))
-    attacked = {}
-    for number, name in enumerate(study.results):
-        images, sources = study.successes(name)
-        report = span(progress, (number + 1) / steps, (number + 2) / steps)
-        values = gate_features(model, images, progress=report) if len(images) else np.empty((0, normal.shape[1]))
-        attacked[name] = Samples(values.astype(np.float64), sources)
-    return Samples(normal.astype(np.float64), study.indices), attacked
-
-
-def _attention(
-    model: Any, data: Dataset, study: Study, judged: np.ndarray, settings: DetectionSettings, progress: Progress
-) -> Evaluation:
-    """Latent attention needs no attacked image to learn from; it is judged on the same images as the others."""
-    detector = train_attention(model, data.train, len(data.classes), settings.attention, progress=progress)
-    normal = Samples(detector.scores(study.images, study.labels)[:, np.newaxis], study.indices).of(judged)
-    scores, sources, separations = {}, {}, {}
-    for name, result in study.results.items():
-        images, origins = study.successes(name)
-        if not len(images):
-            continue
-        values = detector.scores(images, result.predictions_after[result.success])
-        there = Samples(values[:, np.newaxis], origins).of(judged)
-        if not len(there.sources):
-            continue
-        scores[name], sources[name] = there.values[:, 0], there.sources
-        separations[name] = separation(
-            normal.values[:, 0], scores[name], normal.sources, there.sources, settings.seed
-        )  # fmt: skip
-    nothing = np.empty(0, np.int64)
-    return Evaluation(
-        detector, separations, nothing, judged, normal.values[:, 0], normal.sources, scores, sources, (), settings.seed
-    )  # fmt: skip

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils.class_weight import compute_sample_weight
 
-from engine.detection.metrics import Separation, separation
+from engine.detection.metrics import FALSE_POSITIVE_RATE, Separation, separation
 from engine.errors import InvalidInputError
 
 Floats = npt.NDArray[np.float64]
@@ -66,6 +66,11 @@ class Evaluation:
     sources: Mapping[str, Integers]
     trained_on: tuple[str, ...]
     seed: int
+
+    @property
+    def threshold(self) -> float:
+        """The score above which 5 % of the normal images lie; an image above it is called adversarial."""
+        return float(np.quantile(self.normal_scores, 1 - FALSE_POSITIVE_RATE))
 
 
 def split_sources(sources: npt.NDArray[np.int64], train_share: float, seed: int) -> tuple[Integers, Integers]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,23 @@ import numpy as np
 from engine.detection.joint_similarity import JointSimilarity
 from engine.detection.laboratory import Detection
 from engine.detection.metrics import Separation
+from engine.detection.sweeps import SweepPoint
 from engine.files import write_atomically
 from engine.network.classifiers import Classifier
 from engine.version import VERSION
 
 ROC_POINTS = 200
+Sweeps = Mapping[str, Mapping[str, Sequence[SweepPoint]]]
 
 
-def report(found: Detection, classifier: Classifier) -> dict[str, Any]:
-    """Everything that was measured, in plain values; NaN is null."""
+def report(found: Detection, classifier: Classifier, sweeps: Sweeps | None = None) -> dict[str, Any]:
+    """Everything that was measured, in plain values; NaN is null.
+
+    Args:
+        found: the outcome.
+        classifier: whose paths were looked at.
+        sweeps: by kind and detector, the points of the sweeps that were run too.
+    """
     methods = {
         name: {
             "curves": {attack: _curve(one) for attack, one in evaluation.separations.items()},
@@ -31,6 +39,8 @@ def report(found: Detection, classifier: Classifier) -> dict[str, Any]:
                 for attack, scores in evaluation.scores.items()
             },
             "coefficients": _coefficients(evaluation.detector, found.features.names),
+            "threshold": evaluation.threshold,
+            "adaptive": asdict(found.adaptive[name]),
             "trained on": evaluation.trained_on,
             "train images": evaluation.train_sources,
         }
@@ -44,15 +54,22 @@ def report(found: Detection, classifier: Classifier) -> dict[str, Any]:
             "settings": asdict(found.settings),
             "attacks": found.attack_table(),
             "table": found.table(),
+            "adaptive": found.adaptive_table(),
+            "seconds": dict(found.seconds),
+            "images looked at": found.images_looked_at,
             "methods": methods,
+            "sweeps": {
+                kind: {name: [asdict(point) for point in points] for name, points in by_detector.items()}
+                for kind, by_detector in (sweeps or {}).items()
+            },
         }
     )
     return plain
 
 
-def write_report(file: Path, found: Detection, classifier: Classifier) -> None:
+def write_report(file: Path, found: Detection, classifier: Classifier, sweeps: Sweeps | None = None) -> None:
     """Writes :func:`report` as JSON, whole or not at all."""
-    text = json.dumps(report(found, classifier), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(report(found, classifier, sweeps), ensure_ascii=False, allow_nan=False)
     write_atomically(file, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 

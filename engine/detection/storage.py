@@ -43,7 +43,9 @@ class DetectorCard:
         threshold: score above which an image is called adversarial.
         aucs: by attack, area under the ROC curve on images it was not fitted on.
         train_images: places in the test split of the images it was fitted on; they cannot judge it.
-        adaptive: success rate of the adaptive attack against it, in [0, 1], or None if that was not run.
+        usual: (F,) median of each feature over normal images; what it explains a score against.
+        adaptive: how it fares against an attack that knows it, the fields of
+            :class:`engine.detection.adaptive_evaluation.AdaptiveOutcome`.
         version: of the engine.
     """
 
@@ -57,8 +59,9 @@ class DetectorCard:
     attacks: Mapping[str, Mapping[str, Any]]
     threshold: float
     aucs: Mapping[str, float]
-    train_images: tuple[int, ...] = ()
-    adaptive: float | None = None
+    train_images: tuple[int, ...]
+    usual: tuple[float, ...]
+    adaptive: Mapping[str, float]
     version: str = VERSION
 
 
@@ -90,9 +93,7 @@ def load_detector(folder: Path, *, model_key: str, dataset_key: str) -> tuple[Cl
     try:
         content = json.loads((folder / _JSON).read_text(encoding="utf-8"))
         given = content["card"]
-        card = DetectorCard(
-            **{**given, "columns": tuple(given["columns"]), "train_images": tuple(given["train_images"])}
-        )
+        card = DetectorCard(**given | {name: tuple(given[name]) for name in ("columns", "train_images", "usual")})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidInputError(f"{folder}: expected a saved detector; {error}.") from error
     given = (card.version, card.model_key, card.dataset_key)

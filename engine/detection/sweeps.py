@@ -20,6 +20,9 @@ from engine.paths.path import Part
 from engine.progress import Progress, silent, span
 
 MakeDetector = Callable[[], Any]
+SWEEPS = ("theta", "training-size", "attacks-seen", "last-layers", "parts")
+# Shares of the images to fit on, when their number is varied.
+TRAINING_SHARES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.9)
 THETAS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 # The order in which the paper's figure 10 adds attacks, by the attack of a plan; others follow in their own order.
 ORDER_SEEN = ("deepfool", "fgsm", "bim", "jsma", "carlini_wagner", "patch", "unrecognisable")
@@ -42,6 +45,51 @@ class SweepPoint:
     low: float
     high: float
     is_seen: bool
+
+
+def run_sweep(
+    kind: str,
+    make: MakeDetector,
+    model: nn.Module,
+    study: Study,
+    features: StudyFeatures,
+    class_paths: Callable[[float, Progress], ClassPaths],
+    *,
+    theta: float = 0.5,
+    train_share: float = TRAIN_SHARE,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> list[SweepPoint]:
+    """Runs the sweep of that name.
+
+    Args:
+        kind: one of :data:`SWEEPS`.
+        make: makes an unfitted detector.
+        model: whose paths are looked at.
+        study: the images.
+        features: their path features at ``theta``.
+        class_paths: gives the class paths at a θ.
+        theta: where θ itself is not varied.
+        train_share, seed: of the split; the share where it is not varied.
+        progress: may raise Cancelled.
+
+    Raises:
+        InvalidInputError: for another kind.
+    """
+    if kind not in SWEEPS:
+        raise InvalidInputError(f"sweep: expected one of {', '.join(SWEEPS)}; got {kind[:60]!r}.")
+    split: dict[str, Any] = {"train_share": train_share, "seed": seed}
+    if kind == "theta":
+        return sweep_theta(make, model, study, class_paths, progress=progress, **split)
+    if kind == "parts":
+        return sweep_parts(make, model, study, class_paths(theta, silent), progress=progress, **split)
+    if kind == "attacks-seen":
+        order = seen_order({name: result.attack for name, result in study.results.items()})
+        return sweep_attacks_seen(make, features, order, **split)
+    if kind == "last-layers":
+        return sweep_last_layers(make, features, **split)
+    sizes = sorted({max(2, round(len(study.indices) * share)) for share in TRAINING_SHARES})
+    return sweep_training_size(make, features, sizes, seed=seed)
 
 
 def sweep_training_size(

@@ -68,7 +68,7 @@ def compute_class_paths(
         resume_file: where to keep the state; its folder must exist. A state of other weights, labels, settings or of
             another version is left alone until it is overwritten; name the file by the content of the data.
         limit: only the first so many images.
-        workers: threads; by default one a processor.
+        workers: threads; by default as many as torch uses.
         progress: called after every shard; may raise Cancelled.
     """
     n_images = len(image_set) if limit is None else min(limit, len(image_set))
@@ -94,7 +94,7 @@ def compute_class_paths(
     n_done = sum(len(shards[i]) for i in done)
     progress(n_done / n_images, f"{n_done:,} of {n_images:,} images")
     with evaluating(module):  # once for all threads: each would restore the flags under the others' feet
-        for index, part in _on_threads(work, waiting, workers or os.cpu_count() or 1):
+        for index, part in _on_threads(work, waiting, workers or torch.get_num_threads()):
             union.add_class_paths(part)
             done.add(index)
             n_done += len(shards[index])

@@ -15,15 +15,27 @@ from engine.network.trace import trace
 
 @pytest.fixture(scope="module")
 def guides(classifier, digits):
-    images = digits.train.images(range(200))
-    with torch.no_grad():
-        return guides_from(images, classifier.module(images).argmax(1), 10)
+    return guides_from(classifier.module, digits.train, 10)
 
 
-def test_guides_are_of_their_class(classifier, guides):
+def test_guides_are_of_their_class(classifier, digits, guides):
     assert classifier.module(guides).argmax(1).tolist() == list(range(10))
-    with pytest.raises(InvalidInputError, match="class 3"):
-        guides_from(torch.rand(3, 1, 2, 2), torch.arange(3), 10)
+    never_nine = torch.nn.Sequential(classifier.module, Without(9))
+    labelled = int((digits.train.labels == 9).argmax())
+    assert torch.equal(guides_from(never_nine, digits.train, 10)[9], digits.train.images([labelled])[0])
+    with pytest.raises(InvalidInputError, match="class 10"):
+        guides_from(classifier.module, digits.train, 11)
+
+
+class Without(torch.nn.Module):
+    """Takes a class out of the running."""
+
+    def __init__(self, label):
+        super().__init__()
+        self.label = label
+
+    def forward(self, logits):
+        return torch.cat([logits[:, : self.label], logits[:, self.label :] - 1e6], dim=1)
 
 
 def test_the_distance_is_that_of_the_layers_outputs(classifier, guides):

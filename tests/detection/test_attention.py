@@ -11,7 +11,7 @@ from engine.detection.attention import AttentionSettings, train_attention
 from engine.detection.metrics import area
 from engine.errors import Cancelled, InvalidInputError
 
-SETTINGS = AttentionSettings(hidden=64, epochs=6, mask_epochs=4, batch_size=50)
+SETTINGS = AttentionSettings(hidden=64, min_steps=1, epochs=6, mask_epochs=4, batch_size=50)
 
 
 class Corner:
@@ -58,7 +58,7 @@ def test_the_mask_keeps_the_pixels_that_the_answer_needs(trained):
 
 @pytest.mark.slow
 def test_the_mask_classifier_agrees_on_normal_images_and_scores_are_its_doubt(classifier, digits):
-    settings = AttentionSettings(hidden=128, epochs=12, mask_epochs=12, batch_size=50)
+    settings = AttentionSettings(hidden=128, min_steps=1, epochs=12, mask_epochs=12, batch_size=50)
     detector = train_attention(classifier.module, digits.train, 10, settings)
     images = digits.test.images(range(len(digits.test)))
     predictions = classifier.module(images).argmax(1).numpy()
@@ -93,3 +93,15 @@ def test_it_can_be_stopped():
 
     with pytest.raises(Cancelled):
         train_attention(LooksAtCorner(), Corner(60), 2, SETTINGS, progress=stop)
+
+
+def test_a_small_set_is_passed_until_the_least_number_of_steps_is_done(classifier, digits):
+    told = []
+    settings = AttentionSettings(hidden=8, epochs=1, mask_epochs=1, min_steps=40, batch_size=100)
+    detector = train_attention(
+        classifier.module, digits.train, 10, settings, progress=lambda fraction, message: told.append(message)
+    )
+    batches = -(-len(digits.train) // 100)
+    assert sum(message.startswith("attention") for message in told) == 3 * batches >= 40
+    assert sum(message.startswith("mask") for message in told) == 2 * batches >= 20
+    assert (detector.settings.epochs, detector.settings.mask_epochs) == (3, 2)

@@ -15,7 +15,7 @@ from engine.errors import InvalidInputError
 
 CARD = DetectorCard(
     "joint_similarity", "m" * 64, "d" * 64, 0.5, "synapses", None, tuple("abcdef"), {"FGSM": {"attack": "fgsm"}}, 0.2,
-    {"FGSM": 0.95},
+    {"FGSM": 0.95}, (3, 4), (0.5,) * 6, {"epsilon": 0.2, "steps": 10, "images": 9, "misled": 8, "missed": 3},
 )  # fmt: skip
 
 

@@ -1,16 +1,12 @@
 """Attacked images of a study: which, whence, and found again the next time."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
 
 from engine.attacks.catalogue import attacks
 from engine.attacks.results import attack_once, load_result, save_result
-from engine.detection.attention import AttentionSettings
-from engine.detection.laboratory import ATTENTION, DetectionSettings, authors_plans, detect
-from engine.detection.report import report, write_report
+from engine.detection.laboratory import authors_plans
 from engine.detection.study import Plan, correctly_classified, run_study, study_features
 from engine.errors import InvalidInputError
 
@@ -78,37 +74,6 @@ def test_features_of_a_study_belong_to_its_successes(classifier, study, class_pa
     for name in study.results:
         assert len(features.attacked[name].values) == study.results[name].success.sum()
     assert features.normal.values[:, :5].mean() > features.attacked["PGD"].values[:, :5].mean()
-
-
-@pytest.fixture(scope="module")
-def found(classifier, digits, class_paths):
-    settings = DetectionSettings(
-        plans=(Plan("PGD", "pgd_linf", {"epsilon": 0.15, "steps": 10}),),
-        detectors=("joint_similarity", "random_forest"),
-        cdrp=("random_forest",),
-        attention=AttentionSettings(epochs=2, mask_epochs=2, hidden=64),
-        n_images=150,
-        train_share=0.3,
-    )
-    return detect(classifier, digits, class_paths, settings)
-
-
-def test_the_laboratory_measures_every_method_on_the_same_images(found):
-    assert list(found.evaluations) == ["joint_similarity", "random_forest", "cdrp + random_forest", ATTENTION]
-    judged = [set(evaluation.normal_sources) for evaluation in found.evaluations.values()]
-    assert all(sources == judged[0] for sources in judged)
-    assert found.evaluations["joint_similarity"].separations["PGD"].auc > 0.9
-    assert all(0 <= row["auc"] <= 1 for row in found.table())
-
-
-def test_the_report_is_plain_json(found, classifier, tmp_path):
-    write_report(tmp_path / "report.json", found, classifier)
-    read = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    assert read == json.loads(json.dumps(report(found, classifier)))
-    curve = read["methods"]["joint_similarity"]["curves"]["PGD"]
-    assert (curve["fpr"][0], curve["tpr"][-1]) == (0, 1)
-    assert len(read["methods"]["joint_similarity"]["coefficients"]["values"]) == 10
-    assert read["methods"][ATTENTION]["coefficients"] is None
 
 
 def test_the_authors_plans_are_attacks_of_the_catalogue():
