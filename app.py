@@ -22,6 +22,12 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
 @click.option("--port", default=8050, type=click.IntRange(0, 65535), help="Port to listen on.")
 @click.option("--data-dir", type=_FOLDER, help="Folder of uploads, caches and trained models.")
+@click.option(
+    "--cache-mb",
+    default=1000,
+    type=click.IntRange(50, 1_000_000),
+    help="Most that results on disk take that can be computed again; in memory it is a quarter of it, 256 MB at most.",
+)
 @click.option("--datasets-dir", type=_FOLDER, help="Folder of data set files; DETOUR_DATA if not given.")
 @click.option("--model", help="Own model, as package.module:factory.")
 @click.option("--checkpoint", type=_FILE, help="Weights of the own model (.safetensors, .pt, .pth).")

@@ -8,21 +8,36 @@ import flask
 from dash import Dash
 
 from dashboard import frame, security
-from dashboard.pages import classes, inspect, routing
+from dashboard.pages import classes, detect, inspect, jobs, routing
 from dashboard.services import EXTENSION, Services
+from dashboard.services.jobs.kinds import MODULE
 from dashboard.settings import Settings
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
-PAGES = (inspect, classes)
+PAGES = (inspect, classes, detect, jobs)
 
 
-def create_app(settings: Settings) -> Dash:
+def create_app(settings: Settings, *, kinds: str = MODULE) -> Dash:
     """Builds an application; several can live in one process.
+
+    Its queue of jobs has a thread and processes: call ``close()`` of :attr:`Services.jobs` when the application ends.
+
+    Args:
+        settings: options of the server.
+        kinds: importable module that holds the kinds of job.
 
     Raises:
         EngineError: if an own model named in ``settings`` cannot be used.
     """
-    services = Services.create(settings)
+    services = Services.create(settings, kinds=kinds)
+    try:
+        return _assemble(settings, services)
+    except BaseException:  # also a signal to end
+        services.jobs.close()
+        raise
+
+
+def _assemble(settings: Settings, services: Services) -> Dash:
     server = flask.Flask("detour")
     server.extensions[EXTENSION] = services
     app = Dash(
@@ -41,7 +56,7 @@ def create_app(settings: Settings) -> Dash:
     routing.follow_controls(app)
     for page in PAGES:
         page.register(app, services)
-    app.layout = frame.frame(tuple(page.LINK for page in PAGES))
-    frame.register(app)
+    app.layout = frame.frame(tuple(page.LINK for page in PAGES), services.warning)
+    frame.register(app, services)
     security.protect(app, settings)
     return app

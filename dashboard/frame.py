@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import dash
+import dash_bootstrap_components as dbc
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html
 
 from dashboard.components.icons import icon, icon_button
+from dashboard.components.job_tray import job_tray, register_job_tray
+from dashboard.services import Services
 
 THEME = "theme"
 THEME_SWITCH = "theme-switch"
@@ -25,8 +28,15 @@ class PageLink:
     icon: str
 
 
-def frame(links: tuple[PageLink, ...]) -> html.Div:
-    """The layout around all pages."""
+def frame(links: tuple[PageLink, ...], warning: str) -> html.Div:
+    """The layout around all pages.
+
+    Args:
+        links: the pages.
+        warning: what visitors should know about this server, "" for nothing.
+    """
+    page = html.Div(dash.page_container, className="detour-main", id="content")
+    banner = dbc.Alert(warning, color="warning", class_name="server-warning") if warning else None
     return html.Div(
         [
             html.Div(className="at-work", **{"aria-hidden": "true"}),
@@ -36,7 +46,7 @@ def frame(links: tuple[PageLink, ...]) -> html.Div:
             html.Div(
                 [
                     _rail(links),
-                    html.Main([_tools(), html.Div(dash.page_container, className="detour-main", id="content")]),
+                    html.Main([banner, html.Div([_tools(), page], className="detour-page")]),
                 ],
                 className="detour-frame",
             ),
@@ -71,6 +81,7 @@ def _tools() -> html.Div:
                 role="status",
                 style={"maxWidth": "20rem"},
             ),
+            job_tray(),
             icon_button(COPY, "bi-link-45deg", "Copy a link to this view"),
             icon_button(THEME_SWITCH, "bi-circle-half", "Switch between light and dark"),
         ],
@@ -78,8 +89,9 @@ def _tools() -> html.Div:
     )
 
 
-def register(app: Dash) -> None:
+def register(app: Dash, services: Services) -> None:
     """Registers the frame's callbacks."""
+    register_job_tray(app, services)
     app.clientside_callback(
         ClientsideFunction("theme", "toggle"), Output(THEME, "data"), Input(THEME_SWITCH, "n_clicks")
     )

@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 
 from dashboard.addresses import is_loopback
 from dashboard.settings import MAX_BODY_BYTES, Settings
-from engine.errors import EngineError
+from engine.errors import EngineError, UnknownNameError
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +107,8 @@ def _check_request(settings: Settings) -> flask.Response | None:
 def _answer_error(error: Exception) -> flask.Response:
     if isinstance(error, HTTPException):
         return _refuse(error.code or 500, error.description or error.name)
+    if isinstance(error, UnknownNameError):
+        return _refuse(404, str(error))
     if isinstance(error, EngineError):
         return _refuse(422, str(error))
     reference = secrets.token_hex(4)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlencode
 
+from dashboard.study_form import STUDY_FIELDS, StudyForm, read_study_form
 from engine.errors import EngineError, InvalidInputError
 from engine.registry import Entry, Parameter, Registry, Value
 
@@ -28,10 +29,19 @@ THETA_DECIMALS = 3
 EDGES = Parameter("edges", "edges", "int", 200, low=10, high=1000, help="Most bundles of synapses drawn.")
 UNITS = Parameter("units", "units", "int", 12, low=2, high=40, help="Most units drawn per layer.")
 
-FIELDS = "model image attack epsilon seed rank theta target pin pair edges units".split()
+THRESHOLD = Parameter(
+    "threshold", "threshold", "float", 0.0, low=-1e9, high=1e9, help="Score above which an image is flagged."
+)
+
+OWN_FIELDS = (
+    "model image attack epsilon seed rank theta target pin pair edges units job study method against threshold detector"
+).split()
+FIELDS = [*OWN_FIELDS, *STUDY_FIELDS]
 _TEST_IMAGE = re.compile(r"test:(0|[1-9]\d{0,7})")
 _UPLOAD = re.compile(r"upload:[0-9a-f]{64}")
 _PAIR = re.compile(r"(\d{1,4})-(\d{1,4})")
+_JOB = re.compile(r"[0-9a-f]{32}")
+_DETECTOR = re.compile(r"([0-9a-f]{32}):([a-z_]{1,40})")
 
 
 class SelectionError(EngineError):
@@ -58,6 +68,8 @@ class Catalogue(Protocol):
 
     def has_upload(self, image: str) -> bool: ...  # noqa: D102
 
+    def has_job(self, job_id: str) -> bool: ...  # noqa: D102
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -76,6 +88,12 @@ class Selection:
         pin: image pinned as the reference, or None.
         pair: two classes compared on the Classes page, or None.
         edges, units: most edges and most units per layer in the path graph.
+        job: the job whose settings and log are shown on the Jobs page, or None.
+        study: the detection job whose outcome is shown on the Detect page, or None.
+        method, against: of that study, the detector and the attack looked at closely; None for the first.
+        threshold: score above which an image is flagged there, or None for the one that flags 5 % of normal images.
+        detector: study and name of the saved detector that judges on the Inspect page, or None.
+        study_form: what the next study is asked for.
     """
 
     model: str
@@ -91,14 +109,23 @@ class Selection:
     pair: tuple[int, int] | None = None
     edges: int = 200
     units: int = 12
+    job: str | None = None
+    study: str | None = None
+    method: str | None = None
+    against: str | None = None
+    threshold: float | None = None
+    detector: tuple[str, str] | None = None
+    study_form: StudyForm = field(default_factory=StudyForm)
 
     def to_query(self) -> str:
         """The query string, with its "?", that :func:`parse_query` turns into this selection again."""
         values: dict[str, str] = {}
-        for name in FIELDS:
+        for name in OWN_FIELDS:
             value = getattr(self, name)
             if value is not None:
-                values[name] = "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
+                between = ":" if name == "detector" else "-"
+                values[name] = between.join(map(str, value)) if isinstance(value, tuple) else str(value)
+        values |= self.study_form.to_fields()
         values |= {f"{SETTING}{name}": str(value) for name, value in self.settings}
         return "?" + urlencode(values)
 
@@ -176,6 +203,9 @@ class _Reader:
             del self.values["theta"]  # class paths are kept by θ: one that differs in the tenth digit is a mistake
             self.errors["theta"] = f"theta: expected at most {THETA_DECIMALS} decimals; got {theta:.10g}."
         self._read_classes()
+        self._read_jobs()
+        self.values["study_form"], wrong = read_study_form(self.query)
+        self.errors |= wrong
         return Parsed(self.values, self.errors)
 
     def _read_number(self, parameter: Parameter) -> None:
@@ -273,3 +303,24 @@ class _Reader:
             self.errors["pair"] = f"pair: expected two class numbers such as 3-5; got {text[:60]!r}."
         else:
             self.values["pair"] = (int(match[1]), int(match[2]))
+
+    def _read_jobs(self) -> None:
+        for name in ("job", "study"):
+            if name in self.query:
+                self._keep_job(name, _JOB.fullmatch(self.query[name]), self.query[name])
+        text = self.query.get("detector")
+        if text is not None:
+            match = _DETECTOR.fullmatch(text)
+            self._keep_job("detector", match and _JOB.fullmatch(match[1]), match and (match[1], match[2]))
+        for name in ("method", "against"):
+            if name in self.query:
+                self.values[name] = self.query[name]
+        if "threshold" in self.query:
+            self._read_number(THRESHOLD)
+
+    def _keep_job(self, name: str, job_id: re.Match[str] | None, value: object) -> None:
+        if job_id is not None and self.catalogue.has_job(job_id[0]):
+            self.values[name] = value
+        else:
+            shown = self.query[name][:60]
+            self.errors[name] = f"{name}: there is no such job on this server ({shown!r}); see the Jobs page."

@@ -6,6 +6,7 @@ from pathlib import Path
 MAX_UPLOAD_BYTES = 10 * 1024 * 1024
 # A file travels as base64 inside JSON, a third larger than it is.
 MAX_BODY_BYTES = 16 * 1024 * 1024
+MAX_MEMORY_BYTES = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Settings:
         host: address the server listens on.
         allowed_hosts: further names a browser may call the server by.
         password: asked from every visitor, or None.
+        cache_bytes: most that files take together which can be computed again.
     """
 
     data_dir: Path
@@ -33,3 +35,9 @@ class Settings:
     host: str = "127.0.0.1"
     allowed_hosts: tuple[str, ...] = ()
     password: str | None = None
+    cache_bytes: int = 1000 * 1024 * 1024
+
+    @property
+    def memory_bytes(self) -> int:
+        """Most that results in memory take: a quarter of the cache on disk, and not more than fits everywhere."""
+        return min(self.cache_bytes // 4, MAX_MEMORY_BYTES)

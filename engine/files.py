@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import zipfile
@@ -15,12 +16,17 @@ DAMAGED_ARCHIVE = (
 )  # fmt: skip
 
 
+#: How the name of a file ends that is not whole yet, and that of a state which stopped work resumes from.
+PARTIAL = ".partial"
+STATE = ".part.npz"
+
+
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Lets ``write`` fill a temporary file beside ``path`` and then puts it in its place, in one step.
 
     Whatever goes wrong, no half-written file is left and an old one stays as it was.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -29,3 +35,12 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def mark_used(path: Path) -> None:
+    """Notes in a file's time of modification that it is used now: a cache lets go what was used longest ago.
+
+    On a disk that cannot be written, or when the file has just gone, nothing happens.
+    """
+    with contextlib.suppress(OSError):
+        os.utime(path)

@@ -69,13 +69,17 @@ class Server:
     home: Path
 
 
-@contextmanager
 def running_app(home, *options):
     """The app as the README's command starts it, under its production server, on a free port."""
+    return running_server(home, [sys.executable, "-u", "app.py", "--port", "0", "--data-dir", str(home), *options])
+
+
+@contextmanager
+def running_server(home, command, **environment):
+    """A command that starts the app and prints its address; its output goes to server.log in ``home``."""
     log = home / "server.log"
-    command = [sys.executable, "-u", "app.py", "--port", "0", "--data-dir", str(home), *options]
     with open(log, "w") as output:
-        environment = os.environ | {"DETOUR_HOME": str(home)}
+        environment = os.environ | {"DETOUR_HOME": str(home)} | environment
         process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env=environment)
     try:
         found = None
@@ -88,4 +92,4 @@ def running_app(home, *options):
         yield Server(found[1], process, home)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(20)

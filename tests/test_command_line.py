@@ -135,8 +135,12 @@ def test_detectors_are_fitted_saved_judged_and_swept(tmp_path):
     few = ("--images", 60, "--train-share", 0.4)
     fitted = run_json(
         "detect", "fit", "lenet5-digits", "--attack", "deepfool", "--detector", "joint_similarity", *few,
-        "--save", tmp_path / "detector", "--output", tmp_path / "report.json",
+        "--save", tmp_path / "detector", "--output", tmp_path / "report.json", "--sweep", "last-layers",
+        "--adaptive-epsilon", 0.3,
     )  # fmt: skip
+    assert [row["value"] for row in fitted["sweeps"]] == [1, 2, 3, 4, 5]
+    assert fitted["adaptive"][0]["epsilon"] == 0.3
+    assert 0 <= fitted["adaptive"][0]["missed"] <= fitted["adaptive"][0]["misled"] <= 36
     assert fitted["detectors"][0]["auc"] > 0.8
     assert fitted["attacks"][0]["success rate"] > 0.9
     assert json.loads((tmp_path / "report.json").read_text())["table"]
@@ -144,6 +148,7 @@ def test_detectors_are_fitted_saved_judged_and_swept(tmp_path):
     assert judged["images"] == 36
     assert 0 <= judged["attacks"][0]["auc"] <= 1
     assert judged["fitted on"] == ["DeepFool"]
+    assert judged["adaptive"]["missed"] == fitted["adaptive"][0]["missed"]
     other = run("detect", "evaluate", tmp_path / "detector", "lenet5-mnist", "--attack", "fgsm", status=2)
     assert "Traceback" not in other.output
     for kind in ("last-layers", "attacks-seen"):

@@ -14,5 +14,10 @@
     png: (clicks, id) => (clicks ? download(id, "png") : window.dash_clientside.no_update),
     svg: (clicks, id) => (clicks ? download(id, "svg") : window.dash_clientside.no_update),
     open: (clicks) => Boolean(clicks),
+    grow: (figure, style) => {
+      const height = figure && figure.layout && figure.layout.height;
+      const wanted = height && height + "px";
+      return wanted && wanted !== style.height ? { ...style, height: wanted } : window.dash_clientside.no_update;
+    },
   };
 })();

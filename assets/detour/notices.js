@@ -1,14 +1,16 @@
-/* Says so when the server refuses or cannot be reached, and when a dropped file is too large to send. */
+/* Says so when the server refuses or cannot be reached, and when a dropped file is too large to send. Other scripts tell
+   things in the same place, by window.detour.notice. */
 (function () {
   "use strict";
   const send = window.fetch;
   let offline = false;
 
-  function notice(text) {
+  /* color is one of Bootstrap's; link, if there is one, has a text and a function that follows it. */
+  function notice(text, color, link) {
     const place = document.getElementById("notices");
     if (!place) return;
     const box = document.createElement("div");
-    box.className = "alert alert-danger alert-dismissible shadow-sm mb-2";
+    box.className = "alert alert-" + (color || "danger") + " alert-dismissible shadow-sm mb-2";
     box.textContent = text;
     const close = document.createElement("button");
     close.type = "button";
@@ -17,8 +19,21 @@
     close.addEventListener("click", () => box.remove());
     box.appendChild(close);
     while (place.childElementCount >= 3) place.firstElementChild.remove();
+    if (link) box.append(" ", followed(link, box));
     place.appendChild(box);
     window.setTimeout(() => box.remove(), 15000);
+  }
+
+  function followed(link, box) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "btn btn-link alert-link p-0 align-baseline";
+    button.textContent = link.text;
+    button.addEventListener("click", () => {
+      box.remove();
+      link.follow();
+    });
+    return button;
   }
 
   async function explain(answer) {
@@ -28,6 +43,8 @@
       return null;
     }
   }
+
+  window.detour = Object.assign(window.detour || {}, { notice });
 
   window.fetch = async function (...request) {
     let answer;

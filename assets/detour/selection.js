@@ -58,6 +58,30 @@
     return search;
   }
 
+  /* All settings of the attack as a query has them, the usual ones included, as one text. */
+  function settingsIn(search, facts) {
+    const query = new URLSearchParams(search);
+    const name = (setting) => (setting === "epsilon" ? setting : "set." + setting);
+    const settings = Object.entries(facts.defaults).map(([setting, usual]) => [setting, query.get(name(setting)) ?? usual]);
+    return JSON.stringify(settings);
+  }
+
+  /* Another method has other scores: its threshold starts where 5 % of the normal images are flagged. */
+  function lookedAt(by, look, click, method, against, threshold) {
+    if (by("detect-matrix-graph.") && click) {
+      const cell = click.points[0].customdata;
+      if (!cell || !cell[0]) return {};
+      const other = cell[0] === look.method ? {} : { threshold: null };
+      return { method: cell[0], against: cell[1], ...other };
+    }
+    if (by("detect-method.") && method && method !== look.method) return { method, threshold: null };
+    if (by("detect-against.") && against && against !== look.against) return { against };
+    if (by("detect-threshold.") && threshold !== null) {
+      return { threshold: String(threshold) === look.usual ? null : threshold };
+    }
+    return {};
+  }
+
   /* Another model or attack has other images, classes and settings: the page is laid out anew for it. */
   function commitAndReload(current, fields) {
     push(withFields(current, fields), null);
@@ -94,7 +118,7 @@
     model: function (model, facts, current) {
       if (!model || model === facts.model) return noUpdate();
       const same = facts.datasets[model] === facts.datasets[facts.model];
-      const fields = { model, target: null, pair: null };
+      const fields = { model, target: null, pair: null, study: null, method: null, against: null, threshold: null, detector: null };
       if (!same) Object.assign(fields, { image: null, pin: null });
       return commitAndReload(current, fields);
     },
@@ -103,6 +127,23 @@
       const fields = { attack, epsilon: null };
       if (facts.untargeted.includes(attack)) fields.target = null;
       return commitAndReload(current, dropSettings(current, fields));
+    },
+    preset: function (preset, facts, current) {
+      const settings = preset && facts.presets[preset];
+      if (!settings) return noUpdate();
+      const fields = { ...dropSettings(current, { epsilon: null }), ...settings };
+      const same = settingsIn(withFields(current, fields), facts) === settingsIn(current, facts);
+      return same ? noUpdate() : commitAndReload(current, fields);
+    },
+    /* The list of presets shows the one that the settings are. */
+    presetShown: function (search, facts) {
+      const now = settingsIn(search, facts);
+      const found = Object.entries(facts.presets).find(([, fields]) => settingsIn(withFields("", fields), facts) === now);
+      return found ? found[0] : "";
+    },
+    detector: function (detector, facts, current) {
+      if (!detector || detector === facts.detector) return noUpdate();
+      return commitAndReload(current, { detector: detector === "none" ? null : detector });
     },
     /* Two classes are chosen in the lists or by a click on the matrix. Until then the lists name the pair that the server
        shows ("shown"), which is no choice of the visitor. The last answer is what is wrong with the pair. */
@@ -119,6 +160,25 @@
       const search = commit(current, withoutRendered(current, fields, rendered));
       const note = same ? "Choose two different classes." : "";
       return clicked && !same ? [search, pair[0], pair[1], note] : [search, noUpdate(), noUpdate(), note];
+    },
+    /* The form of a study, and what of its outcome is looked at closely ("look" says what the server shows). */
+    detect: function (
+      theta, settings, attacks, detectors, baselines, sweeps, submitted, click, method, against, threshold, ids, look, facts, current
+    ) {
+      const ticked = { attacks, detectors, baselines, sweeps };
+      const fields = { theta };
+      ids.forEach((id, index) => (fields[id.name] = settings[index]));
+      for (const [name, values] of Object.entries(ticked)) {
+        fields[name] = facts.order[name].filter((one) => (values || []).includes(one)).join(",");
+      }
+      const chosen = withoutRendered(current, fields, facts.rendered);
+      const by = (part) => triggeredIds().some((id) => id.startsWith(part));
+      if (by("detect-submitted.") && submitted) {
+        Object.assign(chosen, { study: submitted.job, method: null, against: null, threshold: null });
+      } else if (look) {
+        Object.assign(chosen, lookedAt(by, look, click, method, against, threshold));
+      }
+      return commit(current, chosen);
     },
     /* Remembers what the controls now show, so that only a foreign change of the URL lays the page out anew. */
     shown: function (search) {

@@ -40,6 +40,7 @@ class Card:
         method: how it is computed: paragraphs.
         paper: where the method is published.
         height: of the figure, in pixels.
+        grows: whether a figure that says how high it has to be is made as high.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Card:
     method: tuple[str, ...]
     paper: str
     height: int = 300
+    grows: bool = False
 
     def part(self, name: str) -> str:
         """The id of a part: graph, place, message, progress, working, menu, png, svg, html, csv, how, method, file."""
@@ -145,6 +147,14 @@ def register_card(app: Dash, card: Card, draw: Draw, inputs: Sequence[Input]) ->
         except Pending as pending:
             return no_update, None, "figure-place is-waiting", working_words(pending), ASK_AGAIN
 
+    if card.grows:
+        app.clientside_callback(
+            ClientsideFunction("figures", "grow"),
+            Output(card.part("graph"), "style"),
+            Input(card.part("graph"), "figure"),
+            State(card.part("graph"), "style"),
+            prevent_initial_call=True,
+        )
     _register_exports(app, card, draw, [State(one.component_id, one.component_property) for one in inputs])
 
 

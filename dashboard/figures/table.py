@@ -6,6 +6,7 @@ import html
 import io
 import math
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,9 @@ def figure_table(figure: go.Figure) -> str:
 
     Columns are `trace` and what the traces have: `x`, `y`; `z` for matrices and gray images; `red`, `green`, `blue` for
     colour images. A trace whose `meta` names the columns of its customdata (`{"columns": [...]}`) gives those in place
-    of x and y, which are then only positions on the page. Traces without hover (`hoverinfo="skip"`) are decoration and
-    left out, missing values are empty cells, and points without any value (gaps) have no row.
+    of x and y, which are then only positions on the page; customdata of a matrix has rows of cells. Traces without
+    hover (`hoverinfo="skip"`) are decoration and left out, missing values are empty cells, and points without any value
+    (gaps) have no row.
 
     Args:
         figure: made of scatter, bar, heatmap and image traces.
@@ -43,7 +45,8 @@ def figure_table(figure: go.Figure) -> str:
 def _trace_rows(trace: Any) -> Iterator[Row]:
     name = _cell(trace.name or "")
     if isinstance(trace.meta, Mapping) and "columns" in trace.meta:
-        rows = (dict(zip(trace.meta["columns"], values, strict=True)) for values in trace.customdata)
+        points = chain.from_iterable(trace.customdata) if trace.type == "heatmap" else trace.customdata
+        rows = (dict(zip(trace.meta["columns"], values, strict=True)) for values in points)
     elif trace.type in ("scatter", "bar"):
         rows = _points(trace)
     elif trace.type == "heatmap":

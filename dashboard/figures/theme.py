@@ -56,6 +56,17 @@ CUES: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
     }
 )
 
+#: Colours without a meaning, for attacks and methods side by side. As far from each other as the meanings are, for all
+#: four kinds of sight, and in usual sight from the meanings too.
+SEQUENCE: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "light": ("#901344", "#9E6BF9", "#9A8C1A", "#235C8D", "#5D4000", "#C5708D", "#6023A8", "#789856"),
+        "dark": ("#EEE560", "#CE3B8A", "#6D68DA", "#46FBE1", "#928C29", "#B0D794", "#6EB1DD", "#A26151"),
+    }
+)
+_SYMBOLS: Final = ("circle", "diamond", "square", "triangle-up", "cross", "x", "triangle-down", "pentagon")
+_DASHES: Final = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+
 #: The `config` of every `dcc.Graph`: nothing leaves the machine, no logo; the card's own menu does the exporting.
 GRAPH_CONFIG: Final[dict[str, Any]] = {
     "showSendToCloud": False,
@@ -119,6 +130,12 @@ def palette(theme: Theme) -> Mapping[str, str]:
     if theme not in COLORS:
         raise ValueError(f"Expected the theme to be one of {', '.join(COLORS)}, got {theme!r}.")
     return COLORS[theme]
+
+
+def sequence_style(place: int, theme: Theme) -> tuple[str, str, str]:
+    """Colour, marker symbol and line dash of the attack or method at a place; the three repeat together after 24."""
+    colors = SEQUENCE[theme]
+    return colors[place % len(colors)], _SYMBOLS[place % len(_SYMBOLS)], _DASHES[place % len(_DASHES)]
 
 
 def bar_marker(meaning: str, theme: Theme) -> dict[str, Any]:

@@ -29,14 +29,16 @@ class Shell:
         title: heading.
         help: headed paragraphs: what the page shows, its formulas and the paper.
         marked: the ids of controls that are marked when their field of the URL is wrong, by field.
-        waiting: cards that wait for class paths and show how far these are.
+        waiting: cards that wait for class paths and show how far these are; without any the page asks for none.
+        has_model: whether a model is chosen on the page.
     """
 
     name: str
     title: str
     help: list[tuple[str, str]]
     marked: Mapping[str, str]
-    waiting: tuple[Card, ...]
+    waiting: tuple[Card, ...] = ()
+    has_model: bool = True
 
     def part(self, name: str) -> str:
         """The id of a part: selection, facts, errors, model, model-sent, help, help-open, paths, poll."""
@@ -45,13 +47,15 @@ class Shell:
     def stores(self, query: Mapping[str, object], facts: Mapping[str, object]) -> list[object]:
         """What the page remembers: its query string, and what the browser's part of its controls needs to know."""
         search = "?" + urlencode(dict(query), doseq=True) if query else ""
-        return [
+        stores: list[object] = [
             dcc.Store(id=self.part("selection"), data=search),
             dcc.Store(id=self.part("facts"), data=facts),
-            dcc.Store(id=self.part("model-sent")),
-            dcc.Store(id=self.part("paths")),
-            dcc.Interval(id=self.part("poll"), interval=POLL_MS),
         ]
+        if self.has_model:
+            stores.append(dcc.Store(id=self.part("model-sent")))
+        if self.waiting:
+            stores += [dcc.Store(id=self.part("paths")), dcc.Interval(id=self.part("poll"), interval=POLL_MS)]
+        return stores
 
     def head(self, services: Services, parsed: Parsed, query: Mapping[str, object]) -> list[object]:
         """The heading with its help, and below it what is wrong with the fields or the model."""
@@ -66,12 +70,14 @@ class Shell:
         """Registers the callbacks of these parts."""
         register_help(app, self.part("help"), self.part("help-open"))
         self._register_errors(app, services)
-        self._register_background(app, services)
+        if self.waiting:
+            self._register_background(app, services)
         selection = Input(self.part("selection"), "data")
         shown = Output(SHOWN, "data", allow_duplicate=True)
         tie(app, "shown", shown, selection, initial="initial_duplicate")
-        sent, model = Output(self.part("model-sent"), "data"), Input(self.part("model"), "value")
-        tie(app, "model", sent, model, *self.known())
+        if self.has_model:
+            sent, model = Output(self.part("model-sent"), "data"), Input(self.part("model"), "value")
+            tie(app, "model", sent, model, *self.known())
 
     def known(self) -> tuple[State, State]:
         """What the browser's scripts take last: the facts and the page's present query string."""

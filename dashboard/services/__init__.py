@@ -15,27 +15,38 @@ from dashboard.services.class_paths import NormalPaths
 from dashboard.services.classifiers import Classifiers
 from dashboard.services.computations import Computations, Pending
 from dashboard.services.inspection import Inspections
+from dashboard.services.jobs.kinds import MODULE
+from dashboard.services.jobs.queue import JobQueue
+from dashboard.services.storage import cache_folder
+from dashboard.services.studies import Studies
 from dashboard.services.uploads import Uploads
 from dashboard.settings import Settings
-from engine.errors import EngineError, InvalidInputError
+from engine.errors import EngineError
 
 log = logging.getLogger(__name__)
 
-RESULTS_BYTES = 256 * 2**20
 EXTENSION = "detour"
 
 
 class Choices(Classifiers):
-    """What a link may name: classifiers, attacks and uploaded images."""
+    """What a link may name: classifiers, attacks, uploaded images and jobs."""
 
-    def __init__(self, settings: Settings, uploads: Uploads) -> None:
+    def __init__(self, settings: Settings, uploads: Uploads, jobs: JobQueue) -> None:
         """Reads the classifiers of ``settings``."""
         super().__init__(settings)
         self._uploads = uploads
+        self._jobs = jobs
 
     def has_upload(self, image: str) -> bool:
         """Whether an uploaded image is still here."""
         return self._uploads.has(image)
+
+    def has_job(self, job_id: str) -> bool:
+        """Whether the queue knows a job; it knows none while its list cannot be read."""
+        try:
+            return self._jobs.job(job_id).id == job_id
+        except EngineError:
+            return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +59,9 @@ class Services:
         uploads: images that visitors dropped.
         inspections: results for one image.
         normal_paths: class paths and normal similarities, computed in the background.
+        studies: detection studies, and the detectors that they fitted.
+        jobs: long work in processes of its own; to be closed when the application ends.
+        warning: what visitors should know about this server, "" for nothing.
     """
 
     settings: Settings
@@ -55,26 +69,35 @@ class Services:
     uploads: Uploads
     inspections: Inspections
     normal_paths: NormalPaths
+    jobs: JobQueue
+    studies: Studies
+    warning: str = ""
 
     @classmethod
-    def create(cls, settings: Settings) -> Services:
-        """Makes the services; nothing but an own model is loaded yet.
+    def create(cls, settings: Settings, *, kinds: str = MODULE) -> Services:
+        """Makes the services; nothing but an own model is loaded yet, and jobs that wait are started.
+
+        Args:
+            settings: options of the server.
+            kinds: importable module that holds the kinds of job.
 
         Raises:
-            InvalidInputError: if the data directory cannot be used.
+            InvalidInputError: if something else is in the place of the data directory.
             EngineError: if an own model cannot be used.
         """
+        cache, warning = cache_folder(settings.data_dir)
+        jobs = JobQueue.embedded(settings, kinds=kinds)
         try:
-            settings.data_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InvalidInputError(
-                f"--data-dir {settings.data_dir}: cannot be made ({error}); choose another."
-            ) from error
-        uploads = Uploads(settings.data_dir / "uploads")
-        choices = Choices(settings, uploads)
-        inspections = Inspections(choices, uploads, Computations(ResultCache(RESULTS_BYTES)))
-        normal_paths = NormalPaths(choices, settings.data_dir / "cache" / "class-paths")
-        return cls(settings, choices, uploads, inspections, normal_paths)
+            uploads = Uploads(settings.data_dir / "uploads")
+            choices = Choices(settings, uploads, jobs)
+            computations = Computations(ResultCache(settings.memory_bytes))
+            inspections = Inspections(choices, uploads, computations)
+            studies = Studies(jobs, choices, computations)
+            normal_paths = NormalPaths(choices, cache, settings.cache_bytes)
+        except BaseException:  # also a signal to end: the queue has processes by now
+            jobs.close()
+            raise
+        return cls(settings, choices, uploads, inspections, normal_paths, jobs, studies, warning)
 
     def parse(self, search: str | None) -> Parsed:
         """Reads a query string."""

@@ -15,9 +15,10 @@ from pathlib import Path as FilePath
 import numpy as np
 import torch
 
+from dashboard.services.cache_limit import make_room
 from dashboard.services.classifiers import Classifiers, LoadedClassifier
 from engine.errors import Cancelled, EngineError
-from engine.files import write_atomically
+from engine.files import mark_used, write_atomically
 from engine.paths.aggregation import ClassPaths
 from engine.paths.class_paths import class_paths_once
 from engine.paths.extraction import EffectivePath
@@ -28,14 +29,16 @@ log = logging.getLogger(__name__)
 
 # Changes when what is stored, or how it is computed, does.
 VERSION = 1
+FOLDER = "class-paths"
 BAND_IMAGES = 200
 BAND_BATCH = 20
 KEPT_IN_MEMORY = 8
-KEPT_ON_DISK = 500 * 2**20
 # Work that no open page has asked about for this long makes room for work that one waits for.
 FORGOTTEN_AFTER_S = 15.0
 # A failure stays on the page; coming back to it later tries again.
 RETRIED_AFTER_S = 10.0
+# What pages look at is read from memory; that its files are in use is noted so often.
+MARKED_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +66,8 @@ class Work:
         error: why it failed, or None.
         normal: the result once it is there.
         asked: when a page last asked for it (monotonic seconds).
+        files: where the result is kept.
+        marked: when these were last marked as used (monotonic seconds).
     """
 
     fraction: float = 0.0
@@ -70,15 +75,18 @@ class Work:
     error: str | None = None
     normal: Normal | None = None
     asked: float = 0.0
+    files: tuple[FilePath, ...] = ()
+    marked: float = 0.0
 
 
 class NormalPaths:
     """One background thread that computes class paths in the order in which pages ask for them."""
 
-    def __init__(self, classifiers: Classifiers, folder: FilePath) -> None:
-        """Keeps finished paths in ``folder``."""
+    def __init__(self, classifiers: Classifiers, cache: FilePath, limit: int) -> None:
+        """Keeps finished paths in a folder of ``cache``, all of which takes at most ``limit`` bytes."""
         self._classifiers = classifiers
-        self._folder = folder
+        self._cache = cache
+        self._limit = limit
         self._works: dict[tuple[str, float], Work] = {}
         self._waiting: list[tuple[str, float]] = []
         self._lock = threading.Condition()
@@ -94,6 +102,7 @@ class NormalPaths:
                 self._waiting.append(key)
                 self._lock.notify()
             work.asked = time.monotonic()
+            _mark(work)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="class paths", daemon=True)
                 self._thread.start()
@@ -118,8 +127,8 @@ class NormalPaths:
                     raise Cancelled("Nobody waits for these class paths any more.")
 
         try:
-            work.normal = self._compute(*key, progress)
-            self._make_room()
+            work.normal = self._compute(*key, work, progress)
+            self._forget_old()
         except Cancelled:
             with self._lock:
                 self._works.pop(key, None)
@@ -128,46 +137,54 @@ class NormalPaths:
         except Exception:
             log.exception("class paths of %s at θ = %g failed", *key)
             work.error = "Computing the class paths failed; the server's log has the details."
+        make_room(self._cache, self._limit)
 
-    def _make_room(self) -> None:
-        """Forgets what no page has asked for longest, in memory and on disk."""
+    def _forget_old(self) -> None:
+        """Forgets what no page has asked for longest; the files stay."""
         with self._lock:
             finished = [key for key, work in self._works.items() if work.normal is not None]
             finished.sort(key=lambda key: self._works[key].asked, reverse=True)
             for key in finished[KEPT_IN_MEMORY:]:
                 del self._works[key]
-        files = sorted(self._folder.glob("paths-*"), key=lambda file: file.stat().st_mtime, reverse=True)
-        size = 0
-        for file in files:
-            size += file.stat().st_size
-            if size > KEPT_ON_DISK:
-                file.unlink(missing_ok=True)
 
-    def _compute(self, model: str, theta: float, progress: Progress) -> Normal:
+    def _compute(self, model: str, theta: float, work: Work, progress: Progress) -> Normal:
         loaded = self._classifiers.get(model)
         loaded.classifier.require_sound()
         self._classifiers.wait_for_kernels()
         module = copy.deepcopy(loaded.classifier.module)  # pages go on using the other one meanwhile
-        stem = self._folder / _name(loaded, theta)
+        file = class_paths_file(self._cache, loaded, theta)
+        bands = file.with_suffix(".json")
         class_paths = class_paths_once(
             module,
             loaded.dataset.train,
             loaded.classifier.classes,
-            file=stem.with_suffix(".npz"),
+            file=file,
             theta=theta,
             progress=span(progress, 0.0, 0.95),
         )
-        normal = _read_bands(stem.with_suffix(".json"), class_paths)
+        normal = _read_bands(bands, class_paths)
         if normal is None:
             normal = _measure(module, loaded, class_paths, progress)
-            _write_bands(stem.with_suffix(".json"), normal)
+            _write_bands(bands, normal)
+        mark_used(bands)
+        work.files, work.marked = (file, bands), time.monotonic()
         progress(1.0, "done")
         return normal
 
 
-def _name(loaded: LoadedClassifier, theta: float) -> str:
+def _mark(work: Work) -> None:
+    """Marks the files of a result as used, now and then."""
+    if work.normal is not None and work.asked - work.marked > MARKED_EVERY_S:
+        work.marked = work.asked
+        for file in work.files:
+            mark_used(file)
+
+
+def class_paths_file(cache: FilePath, loaded: LoadedClassifier, theta: float) -> FilePath:
+    """Where the class paths of a classifier at a θ are kept; ``cache`` is the server's."""
     parts = (VERSION, ENGINE_VERSION, loaded.classifier.key, loaded.dataset.key, f"{theta:.6g}")
-    return "paths-" + hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:32]
+    digest = hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:32]
+    return cache / FOLDER / f"paths-{digest}.npz"
 
 
 def _measure(module: torch.nn.Module, loaded: LoadedClassifier, class_paths: ClassPaths, progress: Progress) -> Normal:

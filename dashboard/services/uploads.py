@@ -58,7 +58,7 @@ class Uploads:
             its id, ``upload:SHA-256``.
 
         Raises:
-            InvalidInputError: if it is not an image that is accepted, with the reason.
+            InvalidInputError: if it is not an image that is accepted, or cannot be kept, with the reason.
         """
         image = decode_image(data, max_bytes=MAX_UPLOAD_BYTES)
         image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
@@ -66,7 +66,13 @@ class Uploads:
         digest = hashlib.sha256(f"{image.mode}{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
         path = self._folder / f"{digest}.png"
         if not path.exists():
-            self._write(path, image)
+            try:
+                self._write(path, image)
+            except OSError as error:
+                raise InvalidInputError(
+                    f"The image cannot be kept on the server's disk ({error.strerror or error}); "
+                    "make room there, or make the data directory writable."
+                ) from error
         return f"upload:{digest}"
 
     def has(self, image_id: str) -> bool:

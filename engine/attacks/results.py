@@ -15,7 +15,7 @@ from torch import nn
 
 from engine.attacks.base import Attack, AttackResult
 from engine.errors import InvalidInputError
-from engine.files import DAMAGED_ARCHIVE, write_atomically
+from engine.files import DAMAGED_ARCHIVE, mark_used, write_atomically
 from engine.network.classifiers import classifier_key
 from engine.progress import Progress, silent
 from engine.version import VERSION
@@ -85,9 +85,12 @@ def attack_once(
 def _read_or_make(file: Path, run: Callable[[], AttackResult]) -> AttackResult:
     if file.exists():
         try:
-            return load_result(file)
+            found = load_result(file)
         except InvalidInputError as error:
             log.warning("attacking again: %s", error)
+        else:
+            mark_used(file)
+            return found
     result = run()
     file.parent.mkdir(parents=True, exist_ok=True)
     save_result(file, result)

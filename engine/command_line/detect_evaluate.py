@@ -46,5 +46,5 @@ def evaluate_saved(folder: Path, model: str, names: tuple[str, ...], n_images: i
     ]
     return {
         "detector": card.detector, "fitted on": list(card.attacks), "threshold": card.threshold,
-        "images": len(judged), "attacks": rows,
+        "images": len(judged), "attacks": rows, "adaptive": dict(card.adaptive),
     }  # fmt: skip

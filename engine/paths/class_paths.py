@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -17,6 +18,7 @@ import torch
 from torch import nn
 
 from engine.errors import InvalidInputError
+from engine.files import STATE, mark_used
 from engine.network.classifiers import classifier_key
 from engine.network.state import evaluating
 from engine.paths.aggregation import ClassPaths, Union, shard_class_paths, shard_size
@@ -125,17 +127,21 @@ def class_paths_once(
     """
     if file.exists():
         try:
-            return ClassPaths.load(file)
+            kept = ClassPaths.load(file)
         except InvalidInputError as error:
             log.warning("computing class paths again: %s", error)
-            os.replace(file, file.with_suffix(".damaged"))
+            with contextlib.suppress(FileNotFoundError):  # another process has just made room
+                os.replace(file, file.with_suffix(".damaged"))
+        else:
+            mark_used(file)
+            return kept
     file.parent.mkdir(parents=True, exist_ok=True)
     found = compute_class_paths(
         module,
         image_set,
         class_names,
         theta=theta,
-        resume_file=file.with_suffix(".part.npz"),
+        resume_file=file.with_suffix(STATE),
         limit=limit,
         workers=workers,
         progress=progress,

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_journey import drawn, settled
+from tests.browser.pages import drawn, settled
 
 pytestmark = pytest.mark.browser
 

@@ -5,24 +5,12 @@ import re
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import expect
 
+from tests.browser.pages import drawn, serious_problems, settled
+
 pytestmark = pytest.mark.browser
-
-
-def settled(page):
-    """Waits until the verdict stands and every figure is drawn."""
-    expect(page.locator("#inspect-verdict")).not_to_be_empty()
-    expect(page.locator("#inspect-verdict")).not_to_contain_text("Computing")
-    drawn(page)
-
-
-def drawn(page):
-    """Waits until every figure is drawn and nothing is under way."""
-    expect(page.locator(".figure-place.is-waiting")).to_have_count(0, timeout=60_000)
-    expect(page.locator("[data-dash-is-loading=true]")).to_have_count(0)
 
 
 def verdict(page):
@@ -159,15 +147,7 @@ def test_no_serious_accessibility_violation(visit, path, width, theme):
     page = visit(path, color_scheme=theme, bypass_csp=True)
     page.set_viewport_size({"width": width, "height": 900})
     drawn(page)
-    results = Axe().run(page)
-    for _ in range(10):  # what is being redrawn is faded for a moment; only the finished page is judged
-        if 'data-dash-is-loading="true"' not in str(results.response["violations"]):
-            break
-        page.wait_for_timeout(1000)
-        drawn(page)
-        results = Axe().run(page)
-    serious = [v for v in results.response["violations"] if v["impact"] in ("serious", "critical")]
-    assert not serious, [(v["id"], [node["html"][:200] for node in v["nodes"]]) for v in serious]
+    assert not serious_problems(page)
 
 
 @pytest.mark.slow

@@ -10,10 +10,31 @@ from dashboard.services import EXTENSION
 from dashboard.settings import Settings
 
 
+def close(app):
+    """Ends the thread and the processes of an application's jobs."""
+    app.server.extensions[EXTENSION].jobs.close()
+
+
 @pytest.fixture(scope="session")
 def app(tmp_path_factory):
     folder = tmp_path_factory.mktemp("home")
-    return create_app(Settings(data_dir=folder, datasets_dir=folder / "none"))
+    made = create_app(Settings(data_dir=folder, datasets_dir=folder / "none"))
+    yield made
+    close(made)
+
+
+@pytest.fixture
+def new_app(tmp_path):
+    """Makes further applications."""
+    made = []
+
+    def make(**options):
+        made.append(create_app(Settings(**{"data_dir": tmp_path, **options})))
+        return made[-1]
+
+    yield make
+    for one in made:
+        close(one)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """The Classes page's callbacks."""
 
 import re
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
@@ -9,6 +10,7 @@ import pytest
 
 from dashboard.components.background import background_state
 from dashboard.pages.classes import cards
+from dashboard.services import EXTENSION
 from tests.dashboard.conftest import call, drawn
 from tests.dashboard.test_inspect import deadline
 
@@ -57,31 +59,26 @@ def test_without_a_pair_the_most_similar_one_is_compared(client, ready, services
     assert all(layer in shown for layer in paths[0].layers)
 
 
-def test_finished_class_paths_are_read_from_disk_by_another_server(ready, services, tmp_path):
-    import shutil
-
-    from dashboard.services import Services
-    from dashboard.settings import Settings
-
+@pytest.fixture
+def copied(services, new_app, tmp_path):
+    """Makes the services of another server, over a copy of the cache."""
     shutil.copytree(services.settings.data_dir / "cache", tmp_path / "cache")
-    other = Services.create(Settings(data_dir=tmp_path))
+    return lambda: new_app().server.extensions[EXTENSION]
+
+
+def test_finished_class_paths_are_read_from_disk_by_another_server(ready, services, copied):
+    other = copied()
     deadline(lambda: other.normal_paths.ask("lenet5-digits", 0.5).normal, seconds=20)
     one, two = (s.normal_paths.ask("lenet5-digits", 0.5).normal for s in (services, other))
     assert one.bands == two.bands
     assert one.class_paths.paths[0] == two.class_paths.paths[0]
 
 
-def test_a_damaged_file_is_set_aside_and_computed_again(ready, services, tmp_path):
-    import shutil
-
-    from dashboard.services import Services
-    from dashboard.settings import Settings
-
-    shutil.copytree(services.settings.data_dir / "cache", tmp_path / "cache")
+def test_a_damaged_file_is_set_aside_and_computed_again(ready, copied, tmp_path):
     folder = tmp_path / "cache" / "class-paths"
     for file in folder.iterdir():
         file.write_bytes(file.read_bytes()[:100])
-    other = Services.create(Settings(data_dir=tmp_path))
+    other = copied()
     deadline(lambda: other.normal_paths.ask("lenet5-digits", 0.5).normal)
     assert list(folder.glob("*.damaged"))
 

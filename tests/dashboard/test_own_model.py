@@ -13,12 +13,10 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from dashboard.application import create_app
 from dashboard.pages.inspect import cards
 from dashboard.services import EXTENSION
 from dashboard.services.computations import Pending
 from dashboard.serving import serve
-from dashboard.settings import Settings
 from engine.errors import EngineError
 from tests.conftest import ROOT
 from tests.dashboard import own_models
@@ -43,11 +41,11 @@ def photographs(tmp_path_factory):
 
 
 @pytest.fixture
-def opened(tmp_path):
+def opened(tmp_path, new_app):
     """Opens an application with the given options."""
 
     def open_app(**options):
-        app = create_app(Settings(data_dir=tmp_path / "home", datasets_dir=tmp_path / "none", **options))
+        app = new_app(data_dir=tmp_path / "home", datasets_dir=tmp_path / "none", **options)
         return app.server.test_client(), app.server.extensions[EXTENSION]
 
     return open_app

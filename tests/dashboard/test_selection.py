@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dashboard.selection import FIELDS, MAX_QUERY, Selection, SelectionError, parse_fields, parse_query
+from dashboard.study_form import STUDY_FIELDS, StudyForm, attack_choices
 from engine.attacks.catalogue import attacks as real_attacks
 
 
@@ -28,10 +29,33 @@ class Choices:
     def has_upload(self, image):
         return image == "upload:" + "a" * 64
 
+    def has_job(self, job_id):
+        return job_id == "c" * 32
+
 
 CHOICES = Choices()
 IMAGES = st.one_of(st.integers(0, 99).map("test:{}".format), st.just("upload:" + "a" * 64))
 WITH_STRENGTH = [entry.name for entry in real_attacks if "epsilon" in {one.name for one in entry.parameters}]
+
+
+def _in_order(attacks):
+    return [name for name in attack_choices() if name in attacks]
+
+
+FORMS = st.builds(
+    StudyForm,
+    attacks=st.sets(st.sampled_from(["fgsm", "bim:authors", "jsma"]), min_size=1).map(
+        lambda texts: tuple((t.partition(":")[0], t.partition(":")[2] or None) for t in _in_order(texts))
+    ),
+    detectors=st.just(("joint_similarity",)) | st.just(("joint_similarity", "random_forest", "ada_boost")),
+    baselines=st.sampled_from([(), ("cdrp",), ("cdrp", "attention")]),
+    sweeps=st.sampled_from([(), ("theta",), ("theta", "parts")]),
+    images=st.integers(20, 10_000),
+    part=st.sampled_from(["synapses", "weights"]),
+    layers=st.integers(0, 1000),
+    share=st.floats(0.01, 0.9).map(lambda share: round(share, 3)),
+    budget=st.floats(0, 1).map(lambda budget: round(budget, 3)),
+)
 SELECTIONS = st.builds(
     Selection,
     model=st.sampled_from(["small", "large"]),
@@ -46,6 +70,13 @@ SELECTIONS = st.builds(
     pair=st.none() | st.tuples(st.integers(0, 9), st.integers(0, 9)),
     edges=st.integers(10, 1000),
     units=st.integers(2, 40),
+    job=st.none() | st.just("c" * 32),
+    study=st.none() | st.just("c" * 32),
+    method=st.none() | st.sampled_from(["joint_similarity", "cdrp + random_forest"]),
+    against=st.none() | st.sampled_from(["FGSM", "JSMA, authors’ settings"]),
+    threshold=st.none() | st.floats(-100, 100),
+    detector=st.none() | st.just(("c" * 32, "joint_similarity")),
+    study_form=FORMS,
 )
 
 
@@ -131,7 +162,7 @@ def test_any_fields_are_either_values_or_errors(fields):
         known = name in FIELDS and name != "pair"
         assert name[:40] in parsed.errors or name.startswith("set.") or name in FIELDS
         if known and name not in parsed.errors and isinstance(fields[name], str) and "model" not in parsed.errors:
-            assert name in parsed.values or name == "epsilon"
+            assert name in parsed.values or name == "epsilon" or name in STUDY_FIELDS
 
 
 @given(st.text(string.printable, max_size=200))

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from dashboard.application import create_app
 from dashboard.components.controls import setting_field
 from dashboard.pages.inspect import cards
 from dashboard.security import is_allowed_host, is_loopback
@@ -25,12 +24,12 @@ def test_it_is_healthy(client):
     assert answer.json == {"status": "ok"}
 
 
-def test_two_applications_live_in_one_process(tmp_path, client):
-    other = create_app(Settings(data_dir=tmp_path))
+def test_two_applications_live_in_one_process(new_app, client):
+    other = new_app()
     assert other.server.test_client().get("/").status_code == 200
     assert client.get("/").status_code == 200
     assert other.server.extensions[EXTENSION] is not client.application.extensions[EXTENSION]
-    first, second = (create_app(Settings(data_dir=tmp_path)) for _ in range(2))
+    first, second = (new_app() for _ in range(2))
     assert set(first.callback_map) == set(second.callback_map)
 
 
@@ -98,8 +97,8 @@ def test_a_broken_request_gives_no_traceback(client, body):
     assert answer.json["error"]
 
 
-def test_an_unexpected_error_is_logged_not_shown(tmp_path, monkeypatch, caplog):
-    app = create_app(Settings(data_dir=tmp_path))
+def test_an_unexpected_error_is_logged_not_shown(new_app, monkeypatch, caplog):
+    app = new_app()
     services = app.server.extensions[EXTENSION]
 
     def fail(*_):
@@ -112,8 +111,8 @@ def test_an_unexpected_error_is_logged_not_shown(tmp_path, monkeypatch, caplog):
     assert "secret detail" in caplog.text
 
 
-def test_a_password_is_asked_for(tmp_path):
-    client = create_app(Settings(data_dir=tmp_path, password="open sesame")).server.test_client()
+def test_a_password_is_asked_for(new_app):
+    client = new_app(password="open sesame").server.test_client()
     assert client.get("/").status_code == 401
     assert client.get("/", auth=("anyone", "wrong")).status_code == 401
     assert client.get("/", auth=("anyone", "open sesame")).status_code == 200
@@ -126,7 +125,7 @@ def test_a_wrong_field_is_shown(client):
     assert answer.json["response"]["inspect-theta"]["invalid"] is True
 
 
-@pytest.mark.parametrize("path", ["/", "/classes"])
+@pytest.mark.parametrize("path", ["/", "/classes", "/jobs"])
 @pytest.mark.parametrize("search", ["", "?theta=abc&model=none&image=x", "?" + "a" * 5000, "?theta=1&theta=2"])
 def test_every_page_is_laid_out_for_any_link(client, path, search):
     answer = call(
@@ -177,7 +176,7 @@ def test_a_figure_does_not_speak_of_marked_fields_that_are_not_there(client):
     assert "named at the top of the page" in str(message)
 
 
-@pytest.mark.parametrize("path", ["/", "/classes"])
+@pytest.mark.parametrize("path", ["/", "/classes", "/jobs"])
 def test_damaged_weights_are_told_on_every_page(app, client, monkeypatch, path):
     services = app.server.extensions[EXTENSION]
     loaded = services.choices.get("lenet5-digits")

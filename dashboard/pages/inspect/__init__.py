@@ -6,7 +6,7 @@ import dash
 from dash import Dash
 
 from dashboard.frame import PageLink
-from dashboard.pages.inspect import answering, choosing, drawing, layout
+from dashboard.pages.inspect import answering, choosing, drawing, judging, layout
 from dashboard.pages.routing import page_layout
 from dashboard.services import Services
 
@@ -21,3 +21,4 @@ def register(app: Dash, services: Services) -> None:
     choosing.register(app, services)
     answering.register(app, services)
     drawing.register(app, services)
+    judging.register(app, services)

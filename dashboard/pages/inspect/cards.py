@@ -110,5 +110,22 @@ DENSITY = Card(
     300,
 )
 
-ALL = (ORIGINAL, PERTURBATION, ADVERSARIAL, PROBABILITIES, GRAPH, RANK_1, RANK_2, DENSITY)
+DETECTOR = Card(
+    "inspect-detector-card",
+    "What speaks for an attack",
+    "Which layers made the detector's score of the attacked image? To the right speaks for an attack.",
+    (
+        _EFFECTIVE_PATH,
+        _CLASS_PATH,
+        "Features are the similarities with the class paths of the most likely (rank 1) and of the second most likely "
+        "class (rank 2), layer by layer. The contribution of one is the score less the score with that similarity at "
+        "its median over normal images. For joint similarity the contributions add up to the score less that of an "
+        "image all of whose similarities are usual.",
+    ),
+    QIU,
+    300,
+    grows=True,
+)
+
+ALL = (ORIGINAL, PERTURBATION, ADVERSARIAL, PROBABILITIES, GRAPH, RANK_1, RANK_2, DENSITY, DETECTOR)
 CLASS_DEPENDENT = (RANK_1, RANK_2)

@@ -77,7 +77,14 @@ def _register_selection(app: Dash) -> None:
         State(setting, "id"),
         *SHELL.known(),
     )
-    tie(app, "attack", Output(ids.ATTACK_SENT, "data"), Input(ids.ATTACK, "value"), *SHELL.known())
+    preset = Output(ids.PRESET, "value")
+    tie(app, "presetShown", preset, Input(ids.SELECTION, "data"), State(ids.FACTS, "data"))
+    for function, sent, control in (
+        ("attack", ids.ATTACK_SENT, ids.ATTACK),
+        ("preset", ids.PRESET_SENT, ids.PRESET),
+        ("detector", ids.DETECTOR_SENT, ids.DETECTOR),
+    ):
+        tie(app, function, Output(sent, "data"), Input(control, "value"), *SHELL.known())
 
 
 def _register_single_controls(app: Dash) -> None:

@@ -13,9 +13,12 @@ from dashboard.pages.inspect import ids
 from dashboard.selection import SETTING, Parsed
 from dashboard.services import Services
 from dashboard.settings import MAX_UPLOAD_BYTES
+from dashboard.study_form import preset_label
 
 # What the list of targets holds for an untargeted attack; assets/detour/selection.js knows it too.
 ANY_CLASS = "any"
+# What the lists hold for the usual settings of an attack, and for no detector; the script knows them too.
+USUAL, NO_DETECTOR = "usual", "none"
 
 
 def sentence(services: Services, parsed: Parsed) -> html.Div:
@@ -170,11 +173,69 @@ def attack_settings(services: Services, parsed: Parsed) -> html.Details:
         ),
     ]
     name = services.choices.attacks[attack].label if attack else "the attack"
+    preset = _preset_choice(services, parsed) if attack else html.Div(dbc.Select(id=ids.PRESET), hidden=True)
     return html.Details(
-        [html.Summary(f"Settings of {name}"), html.Div([*common, *fields], className="settings-form mt-2")],
+        [html.Summary(f"Settings of {name}"), html.Div([preset, *common, *fields], className="settings-form mt-2")],
         className="more mt-2",
         open=any(field.startswith(SETTING) or field in ("target", "seed") for field in errors) or bool(given),
     )
+
+
+def preset_fields(services: Services, attack: str) -> dict[str, dict[str, str]]:
+    """For every preset of an attack's settings, the fields of the URL that make it; the usual settings make none."""
+    entry = services.choices.attacks[attack]
+    usual = {parameter.name: parameter.default for parameter in entry.parameters}
+    fields = {
+        name: {
+            key if key == "epsilon" else SETTING + key: shown_value(value)
+            for key, value in settings.items()
+            if value != usual[key]
+        }
+        for name, settings in entry.facts.get("presets", {}).items()
+    }
+    return {USUAL: {}, **fields}
+
+
+def _preset_choice(services: Services, parsed: Parsed) -> html.Div:
+    """Settings that belong together, by name."""
+    values = parsed.values
+    entry = services.choices.attacks[values["attack"]]
+    usual = {parameter.name: parameter.default for parameter in entry.parameters}
+    now = usual | dict(values.get("settings", ())) | ({"epsilon": values.get("epsilon")} if "epsilon" in usual else {})
+    named = {USUAL: {}, **entry.facts.get("presets", {})}
+    chosen = next((name for name, settings in named.items() if usual | settings == now), "")
+    options = [{"value": name, "label": "usual settings" if name == USUAL else preset_label(name)} for name in named]
+    control = dbc.Select(id=ids.PRESET, options=options, value=chosen, placeholder="own settings")
+    return html.Div(
+        [
+            html.Label("Preset", htmlFor=ids.PRESET, className="form-label mb-1"),
+            control,
+            html.Div("Settings of a paper or for a kind of data.", className="small text-body-secondary"),
+        ],
+        hidden=len(named) == 1,
+    )
+
+
+def detector_choice(services: Services, parsed: Parsed) -> html.Div:
+    """The list of detectors that were fitted for the model; without any, where to fit one."""
+    saved = services.studies.saved(parsed.values["model"]) if "model" in parsed.values else []
+    options = {NO_DETECTOR: "no detector", **{one.key: one.label for one in saved}}
+    field = choice_field(ids.DETECTOR, "Detector", options, shown_detector(parsed), invalid="detector" in parsed.errors)
+    words = html.Span(["Detector: ", field], hidden=not saved, className="sentence")
+    link = html.Span(
+        ["No detector has been fitted for this model yet; ", dcc.Link("fit one", href="/detect"), "."],
+        className="small",
+        hidden=bool(saved),
+    )
+    return html.Div([words, link])
+
+
+def shown_detector(parsed: Parsed) -> str:
+    """What the list of detectors shows."""
+    if "detector" in parsed.errors:
+        return ""
+    chosen = parsed.values.get("detector")
+    return NO_DETECTOR if chosen is None else ":".join(chosen)
 
 
 def target_options(classes: Sequence[str], left_out: int | None, chosen: int | None) -> list[dict[str, str]]:

@@ -13,7 +13,15 @@ from dashboard.components.icons import icon
 from dashboard.components.retry import retry_clock
 from dashboard.pages.citations import QIU
 from dashboard.pages.inspect import cards, ids
-from dashboard.pages.inspect.controls import attack_settings, picker, sentence, shown_target
+from dashboard.pages.inspect.controls import (
+    attack_settings,
+    detector_choice,
+    picker,
+    preset_fields,
+    sentence,
+    shown_detector,
+    shown_target,
+)
 from dashboard.pages.shell import Shell
 from dashboard.selection import EDGES, SETTING, UNITS, Parsed
 from dashboard.services import Services
@@ -72,13 +80,13 @@ def build(services: Services, query: Mapping[str, object]) -> html.Div:
             *SHELL.stores(query, _facts(services, parsed)),
             dcc.Store(id=ids.IMAGE, data=parsed.values.get("image", "")),
             dcc.Store(id=ids.PIN, data=parsed.values.get("pin")),
-            dcc.Store(id=ids.ATTACK_SENT),
+            *[dcc.Store(id=name) for name in (ids.ATTACK_SENT, ids.PRESET_SENT, ids.DETECTOR_SENT)],
             dcc.Store(id=ids.UPLOADED),
             dcc.Download(id=ids.SAVE_FILE),
-            *[retry_clock(part) for part in (ids.STRIP, ids.VERDICT, ids.PIN_NOTE)],
+            *[retry_clock(part) for part in (ids.STRIP, ids.VERDICT, ids.PIN_NOTE, ids.JUDGED)],
             *SHELL.head(services, parsed, query),
             html.Div([sentence(services, parsed), picker(), attack_settings(services, parsed)], className="panel"),
-            _verdict_panel(),
+            _verdict_panel(services, parsed),
             _cards(parsed),
         ]
     )
@@ -95,6 +103,8 @@ def _facts(services: Services, parsed: Parsed) -> dict[str, Any]:
         "untargeted": [entry.name for entry in services.choices.attacks if not entry.facts["targeted"]],
         "images": services.choices.image_count(model) if model else 1,
         "has_epsilon": any(parameter.name == "epsilon" for parameter in parameters),
+        "detector": shown_detector(parsed),
+        "presets": preset_fields(services, attack) if attack else {},
         "rendered": _rendered(parsed, [parameter.name for parameter in parameters]),
         "defaults": {parameter.name: shown_value(parameter.default) for parameter in parameters},
     }
@@ -107,12 +117,16 @@ def _rendered(parsed: Parsed, settings: list[str]) -> dict[str, str]:
     return rendered | wrong | {"target": shown_target(parsed)}
 
 
-def _verdict_panel() -> html.Section:
+def _verdict_panel(services: Services, parsed: Parsed) -> html.Section:
     return html.Section(
         [
             html.H2("Verdict", className="visually-hidden"),
             html.Div(id=ids.VERDICT, className="verdict", **{"aria-live": "polite"}),
             html.Dl(id=ids.NUMBERS, className="numbers"),
+            html.Div(
+                [detector_choice(services, parsed), html.Div(id=ids.JUDGED, **{"aria-live": "polite"})],
+                className="judged",
+            ),
             html.Div(
                 [
                     html.Button(
@@ -173,9 +187,18 @@ def _cards(parsed: Parsed) -> html.Div:
             figure_card(cards.ADVERSARIAL, span="span-3"),
             figure_card(cards.PROBABILITIES, span="span-3"),
             figure_card(cards.GRAPH, controls=controls, footer=note, span="span-12"),
-            figure_card(cards.RANK_1, span="span-4"),
-            figure_card(cards.RANK_2, span="span-4"),
-            figure_card(cards.DENSITY, span="span-4 wide"),
+            *_layer_cards("detector" in parsed.values),
         ],
         className="cards",
     )
+
+
+def _layer_cards(judged: bool) -> list[html.Section]:
+    """What is shown layer by layer; with a detector there is one card more."""
+    span = "span-6" if judged else "span-4"
+    shown = [
+        figure_card(cards.RANK_1, span=span),
+        figure_card(cards.RANK_2, span=span),
+        figure_card(cards.DENSITY, span=span if judged else f"{span} wide"),
+    ]
+    return [*shown[:2], figure_card(cards.DETECTOR, span=span), shown[2]] if judged else shown

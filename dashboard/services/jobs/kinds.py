@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dashboard.services.jobs.job import JobContext
+from dashboard.services.jobs.job import Job, JobContext
 from engine.errors import InvalidInputError
 from engine.progress import Progress
 from engine.registry import Entry, Parameter, Registry
@@ -41,8 +41,38 @@ def _run_class_paths(
     return run(settings, folder, progress, context)
 
 
+def _check_detection(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    # Only the server checks, which has imported all this long ago; a job's process must not.
+    from dashboard.services.jobs.detection_settings import check
+
+    return check(settings)
+
+
+def _link_detection(job: Job) -> str:
+    from dashboard.services.jobs.detection_settings import link
+
+    return link(job)
+
+
+def _run_detection(
+    settings: Mapping[str, Any], folder: Path, progress: Progress, context: JobContext
+) -> Mapping[str, Any]:
+    from dashboard.services.jobs.detection import run
+
+    return run(settings, folder, progress, context)
+
+
 def _catalogue() -> Registry[Any]:
     registry: Registry[Any] = Registry("kind of job")
+    registry.add(
+        Entry(
+            "detection",
+            "Detection study",
+            _run_detection,
+            paper="Qiu et al.: Adversarial Defense Through Network Profiling Based Path Extraction. CVPR 2019.",
+            facts={"check": _check_detection, "link": _link_detection},
+        )
+    )
     registry.add(
         Entry(
             "class-paths",

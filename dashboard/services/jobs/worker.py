@@ -11,6 +11,7 @@ import sys
 import time
 from types import FrameType
 
+from dashboard.services.cache_limit import make_room, making_room
 from dashboard.services.jobs import transitions
 from dashboard.services.jobs.failures import STOPPED, sentence_of
 from dashboard.services.jobs.folders import JobFolder, Sealed, seal
@@ -18,6 +19,7 @@ from dashboard.services.jobs.job import JobContext, Order
 from dashboard.services.jobs.kinds import load_kinds
 from dashboard.services.jobs.reporting import Reporter
 from dashboard.services.jobs.table import JobTable
+from dashboard.services.storage import CACHE
 from engine.errors import Cancelled, EngineError
 
 log = logging.getLogger(__name__)
@@ -52,6 +54,7 @@ class _Attempt:
         self._folder = folder
         self._reporter = Reporter(table, order.id, order.attempt)
         self._interruptible = False
+        self._cache = (order.server.data_dir / CACHE, order.server.cache_bytes)
 
     def run(self) -> int:
         signal.signal(signal.SIGTERM, self._terminate)
@@ -82,10 +85,12 @@ class _Attempt:
             partial.mkdir(parents=True)
             context.work.mkdir(exist_ok=True)
             run = load_kinds(self._order.kinds)[job.kind].factory
-            summary = run(dict(job.settings), partial, self._reporter.progress, context)
+            progress = making_room(self._reporter.progress, *self._cache)
+            summary = run(dict(job.settings), partial, progress, context)
             return seal(partial, json.dumps(dict(summary), allow_nan=False), self._order.attempt)
         finally:
             self._interruptible = False
+            make_room(*self._cache)
 
     def _finish(self, sealed: Sealed) -> None:
         """The result is put in its place and the job called done, unless it was stopped meanwhile."""

@@ -5,7 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dashboard.figures.theme import COLORS, GRAPH_CONFIG, new_figure, template, translucent
+from dashboard.figures.theme import (
+    COLORS,
+    GRAPH_CONFIG,
+    SEQUENCE,
+    new_figure,
+    sequence_style,
+    template,
+    translucent,
+)
 
 MEANINGS = ("clean", "adversarial", "shared", "reference")
 # Machado, Oliveira & Fernandes 2009, severity 1, on linear RGB.
@@ -53,6 +61,27 @@ def test_text_contrasts_with_its_background(theme, name):
 def test_meanings_stay_distinct(theme, vision, pair):
     one, other = (lab(COLORS[theme][name], vision) for name in pair)
     assert np.linalg.norm(one - other) >= 20
+
+
+def test_sequence_contrasts_with_its_background(theme):
+    assert min(contrast(color, COLORS[theme]["paper"]) for color in SEQUENCE[theme]) >= 3
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_sequence_stays_distinct(theme, vision):
+    labs = [lab(color, vision) for color in SEQUENCE[theme]]
+    assert min(np.linalg.norm(one - other) for one, other in combinations(labs, 2)) >= 20
+
+
+def test_sequence_has_none_of_the_meanings(theme):
+    meanings = [lab(COLORS[theme][name], "usual") for name in MEANINGS]
+    colors = [lab(color, "usual") for color in SEQUENCE[theme]]
+    assert min(np.linalg.norm(one - other) for one in meanings for other in colors) >= 20
+
+
+def test_sequence_styles_repeat_late(theme):
+    assert len({sequence_style(place, theme) for place in range(24)}) == 24
+    assert sequence_style(24, theme) == sequence_style(0, theme)
 
 
 def test_themes_have_the_same_names():

@@ -1,6 +1,7 @@
 """Kinds of job that only tests have."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -63,6 +64,13 @@ def stubborn(settings, folder, progress, context):
     return {}
 
 
+def hungry(settings, folder, progress, context):
+    """Asks for more memory than it may have."""
+    resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
+    (folder / "half.txt").write_text("half")
+    return {"bytes": len(bytearray(2**31))}
+
+
 def torch_threads(settings, folder, progress, context):
     import torch
 
@@ -82,6 +90,7 @@ for name, run in (
     ("quick", quick),
     ("fail", fail),
     ("stubborn", stubborn),
+    ("hungry", hungry),
     ("torch-threads", torch_threads),
     ("not-json", not_json),
 ):

@@ -1,0 +1,78 @@
+"""Callbacks that offer what of an outcome can be looked at closely."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from dash import Dash, Input, Output, State, no_update
+
+from dashboard.components.controls import shown_value
+from dashboard.components.figure_card import Nothing, Waiting
+from dashboard.pages.detect import ids
+from dashboard.pages.detect.view import View, method_labels, view_or_wait
+from dashboard.services import Services
+from dashboard.study_form import SWEPT
+from engine.errors import EngineError
+
+STEPS = 400
+
+
+def register(app: Dash, services: Services) -> None:
+    """Registers the callbacks."""
+
+    @app.callback(
+        Output(ids.METHOD, "options"),
+        Output(ids.METHOD, "value"),
+        Output(ids.AGAINST, "options"),
+        Output(ids.AGAINST, "value"),
+        Output(ids.THRESHOLD, "min"),
+        Output(ids.THRESHOLD, "max"),
+        Output(ids.THRESHOLD, "step"),
+        Output(ids.THRESHOLD, "value"),
+        Output(ids.LOOK, "data"),
+        Input(ids.SELECTION, "data"),
+        Input(ids.OUTCOME, "data"),
+        State(ids.LOOK, "data"),
+    )
+    def offer(search: str, _outcome: str | None, known: dict | None) -> Sequence[object]:
+        try:
+            view = view_or_wait(services, services.select(search))
+        except (EngineError, Waiting, Nothing):  # the errors above, the status and the cards say so
+            return [no_update] * 9
+        look = {"study": view.study, "method": view.method, "against": view.against, "usual": _usual(view)}
+        if look == known:  # a threshold that is being dragged is left alone
+            return [no_update] * 9
+        methods = [{"value": name, "label": text} for name, text in method_labels(view.report).items()]
+        attacks = [{"value": name, "label": name} for name in view.details["curves"]]
+        low, high = _extent(view)
+        slider = (low, high, (high - low) / STEPS, view.threshold)
+        return methods, view.method, attacks, view.against, *slider, look
+
+    @app.callback(
+        Output(ids.SWEPT, "options"),
+        Output(ids.SWEPT, "value"),
+        Input(ids.OUTCOME, "data"),
+        State(ids.SELECTION, "data"),
+        State(ids.SWEPT, "value"),
+    )
+    def offer_sweeps(_outcome: str | None, search: str, chosen: str | None) -> tuple[object, object]:
+        try:
+            sweeps = view_or_wait(services, services.select(search)).report["sweeps"]
+        except (EngineError, Waiting, Nothing):
+            return no_update, no_update
+        options = [{"value": kind, "label": SWEPT[kind]} for kind in sweeps]
+        return options, chosen if chosen in sweeps else next(iter(sweeps), None)
+
+
+def _usual(view: View) -> str:
+    """The usual threshold as the slider holds it: while it is there, the URL names none."""
+    return shown_value(float(view.usual_threshold))
+
+
+def _extent(view: View) -> tuple[float, float]:
+    """From where the slider goes to where: all scores, and a little more."""
+    scores = np.concatenate([view.normal, view.attacked, [view.threshold]])
+    low, high = float(scores.min()), float(scores.max())
+    margin = 0.02 * (high - low) or 0.01
+    return low - margin, high + margin

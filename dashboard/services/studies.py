@@ -1,0 +1,208 @@
+"""Detection studies: asked for, followed, read, and their fitted detectors put to use on one image."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from dashboard.services.classifiers import Classifiers
+from dashboard.services.computations import Computations
+from dashboard.services.inspection import Subject
+from dashboard.services.jobs.detection import DETECTORS, STUDY, plans_of
+from dashboard.services.jobs.detection_settings import KIND, study_settings
+from dashboard.services.jobs.job import Job
+from dashboard.services.jobs.queue import JobQueue
+from dashboard.study_form import StudyForm, read_study_form
+from engine.detection.catalogue import detectors
+from engine.detection.explanation import Explanation, explain
+from engine.detection.features import path_features
+from engine.detection.storage import DetectorCard, load_detector
+from engine.errors import InvalidInputError
+from engine.paths.aggregation import ClassPaths
+from engine.progress import Progress
+
+T = TypeVar("T")
+KEPT = 8
+MAX_NAMED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class SavedDetector:
+    """A fitted detector that can judge single images.
+
+    Attributes:
+        study: id of the job it comes from.
+        name: of the detector in the catalogue.
+        label: what a person reads.
+    """
+
+    study: str
+    name: str
+    label: str
+
+    @property
+    def key(self) -> str:
+        """How the URL names it."""
+        return f"{self.study}:{self.name}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judgement:
+    """What a saved detector says of an image.
+
+    Attributes:
+        card: what the detector was made from.
+        explanation: score, threshold, and what each layer adds.
+    """
+
+    card: DetectorCard
+    explanation: Explanation
+
+
+class Studies:
+    """The detection jobs of a queue."""
+
+    def __init__(self, jobs: JobQueue, classifiers: Classifiers, computations: Computations) -> None:
+        """Uses the given queue, classifiers and computations."""
+        self._jobs = jobs
+        self._classifiers = classifiers
+        self._computations = computations
+        self._read: OrderedDict[Hashable, Any] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def submit(self, model: str, theta: float, seed: int, form: StudyForm) -> Job:
+        """Puts a study in the queue; an equal one that is there already, or finished, is given back.
+
+        Raises:
+            EngineError: if the model cannot be used, or nothing can be written.
+        """
+        classifier = self._classifiers.get(model).classifier
+        classifier.require_sound()
+        settings = study_settings(model, classifier.key, theta, seed, form)
+        return self._jobs.submit(KIND, settings, label=f"Detection of {_attacks_of(form)} · {classifier.label}")
+
+    def job(self, study: str) -> Job:
+        """The job of a study.
+
+        Raises:
+            InvalidInputError: if the id is that of another kind of job.
+            UnknownNameError: if there is none.
+        """
+        job = self._jobs.job(study)
+        if job.kind != KIND:
+            raise InvalidInputError(f"study: the job {job.label!r} is no detection study; open it on the Jobs page.")
+        return job
+
+    def outcome(self, study: str) -> Mapping[str, Any] | None:
+        """The report of a finished study (see :mod:`engine.detection.report`); None until it is finished.
+
+        Raises:
+            EngineError: if its files are damaged.
+        """
+        job = self.job(study)
+        if job.state != "done":
+            return None
+        return self._once(("study", job.id, job.ended), lambda: _load(self._jobs.result(job) / STUDY))
+
+    def plans(self, study: str) -> dict[str, tuple[str, Mapping[str, Any]]]:
+        """By the name in a study's tables: the attack and its settings."""
+        return {plan.name: (plan.attack, plan.settings) for plan in plans_of(_form_of(self.job(study)))}
+
+    def finished(self, model: str) -> list[Job]:
+        """The finished studies of a model as it is now, the newest first."""
+        key = self._classifiers.get(model).classifier.key
+        return [
+            job
+            for job in self._jobs.jobs()
+            if job.kind == KIND and job.state == "done" and job.settings.get("weights") == key
+        ]
+
+    def saved(self, model: str) -> list[SavedDetector]:
+        """The detectors that were fitted for a model as it is now, the newest first."""
+        return [
+            SavedDetector(job.id, name, f"{detectors[name].label}, fitted on {_attacks_of(_form_of(job))}")
+            for job in self.finished(model)
+            for name in _form_of(job).detectors
+        ]
+
+    def card(self, model: str, detector: tuple[str, str]) -> DetectorCard:
+        """What a saved detector was made from.
+
+        Raises:
+            EngineError: if it was made for another model, or its files are damaged.
+        """
+        return self._loaded(model, detector)[1]
+
+    def judge(self, model: str, detector: tuple[str, str], subject: Subject, class_paths: ClassPaths) -> Judgement:
+        """What a saved detector says of an image.
+
+        Args:
+            model: name of the classifier.
+            detector: study and name of the detector.
+            subject: the image.
+            class_paths: of the classifier at the detector's θ.
+
+        Raises:
+            Pending: while it is being computed.
+            EngineError: if the detector cannot be used here.
+        """
+        estimator, card = self._loaded(model, detector)
+        classifier = self._classifiers.get(model).classifier
+
+        def compute(_: Progress) -> Judgement:
+            self._classifiers.wait_for_kernels()
+            values = path_features(
+                classifier.module, torch.from_numpy(subject.pixels)[None], class_paths, part=card.part,
+                last_layers=card.last_layers, workers=1,
+            ).values[0]  # fmt: skip
+            return Judgement(card, explain(estimator, card.columns, values, card.usual, card.threshold))
+
+        return self._computations.get(("judgement", classifier.key, detector, subject.key), compute)
+
+    def _loaded(self, model: str, detector: tuple[str, str]) -> tuple[Any, DetectorCard]:
+        job, name = self.job(detector[0]), detector[1]
+        loaded = self._classifiers.get(model)
+        if job.state != "done" or name not in _form_of(job).detectors:
+            raise InvalidInputError(f"detector: the study {job.label!r} has no fitted detector {name!r}.")
+
+        def load() -> tuple[Any, DetectorCard]:
+            folder = self._jobs.result(job) / DETECTORS / name
+            return load_detector(folder, model_key=loaded.classifier.key, dataset_key=loaded.dataset.key)
+
+        return self._once(("detector", job.id, job.ended, name, loaded.classifier.key, loaded.dataset.key), load)
+
+    def _once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What was made last is kept; two that ask at the same time may both make it."""
+        with self._lock:
+            if key in self._read:
+                self._read.move_to_end(key)
+                return self._read[key]
+        made = make()
+        with self._lock:
+            self._read[key] = made
+            while len(self._read) > KEPT:
+                self._read.popitem(last=False)
+        return made
+
+
+def _form_of(job: Job) -> StudyForm:
+    return read_study_form({name: str(value) for name, value in job.settings.items()})[0]
+
+
+def _attacks_of(form: StudyForm) -> str:
+    """The attacks, for a person; not all of them where they are many."""
+    names = [plan.name for plan in plans_of(form)]
+    if len(names) <= MAX_NAMED:
+        return ", ".join(names)
+    return f"{', '.join(names[:MAX_NAMED])} and {len(names) - MAX_NAMED} more"
+
+
+def _load(file: Path) -> Mapping[str, Any]:
+    return json.loads(file.read_text(encoding="utf-8"))
