@@ -28,6 +28,7 @@ from dashboard.study_tables import (
     adaptive_list,
     attack_table,
     auc_tables,
+    contrast_part,
     method_label,
     opening,
     path_methods,
@@ -112,6 +113,7 @@ def report_html(study: Study) -> str:
     figures = _Figures()
     sections = [
         opening(study), settings_of(study), attack_table(study), auc_tables(study), adaptive_list(study),
+        contrast_part(study),
         _rocs(study, figures), _coefficients(study, figures), _scores(study, figures),
         _sweeps(study, figures), _reading(),
     ]  # fmt: skip

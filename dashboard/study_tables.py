@@ -25,6 +25,12 @@ PAPER: Final[Mapping[str, str]] = {
 _PAPER_MODEL = "lenet5-mnist"
 _CDRP = "cdrp + "
 _ATTACKS_A_TABLE = 7  # more columns do not fit a printed page
+_CONTRAST: Final[Mapping[str, str]] = {
+    "true_positive": "called adversarial",
+    "true_negative": "normal called normal",
+    "recovery": "true class",
+    "invariance": "same class",
+}
 _NOTE = 'class="note"'
 
 
@@ -197,6 +203,23 @@ def adaptive_list(study: Study) -> str:
             )
             lines.append(f"<li>{tag('b', method_label(method))}{escape(text)}</li>")
     return f"<h2>An attack that knows the detector</h2><ul>{''.join(lines)}</ul>" if lines else ""
+
+
+def contrast_part(study: Study) -> str:
+    """Latent attention by the measures of its authors; nothing where it was not measured."""
+    rows = [
+        "<tr>"
+        + tag("th", f"{row['attack']}, {row['images']}")
+        + "".join(tag("td", _fixed(row[name], ".1%")) for name in _CONTRAST)
+        + "</tr>"
+        for row in study.get("contrast") or ()
+    ]
+    text = (
+        "Called adversarial: the mask of the attacked image is not taken for what the model says. True class: it is "
+        "still taken for the true one. Same class: it is taken for what the clean image's mask is taken for."
+    )
+    heading = "<h2>Latent attention by its authors' measures</h2>"
+    return f"{heading}{_table(('attack', *_CONTRAST.values()), rows)}{tag('p', text, _NOTE)}" if rows else ""
 
 
 def path_methods(study: Study) -> list[str]:

@@ -84,5 +84,5 @@ def fit(
             for name, points in by_detector.items()
             for point in points
         ],
-        "seconds": dict(found.seconds), "images looked at": found.images_looked_at,
+        "contrast": found.contrast_table(), "seconds": dict(found.seconds), "images looked at": found.images_looked_at,
     }  # fmt: skip

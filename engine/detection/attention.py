@@ -109,6 +109,11 @@ class AttentionDetector:
             logits = [self.mask_classifier(batch) for batch in self.masks(images).split(EVALUATION_BATCH)]  # type: ignore[no-untyped-call]
             return functional.softmax(torch.cat(logits).double(), dim=1).numpy()
 
+    def mask_classes(self, images: Tensor) -> npt.NDArray[np.int64]:
+        """What f₂ calls the masks, (N,)."""
+        classes: npt.NDArray[np.int64] = self.probabilities(images).argmax(axis=1).astype(np.int64)
+        return classes
+
     def scores(self, images: Tensor, predictions: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """How adversarial images look: 1 − the probability f₂ gives to the classifier's prediction, (N,)."""
         return 1 - self.probabilities(images)[np.arange(len(images)), predictions]

@@ -18,6 +18,7 @@ from engine.detection.adaptive_evaluation import AdaptiveImages, AdaptiveOutcome
 from engine.detection.attention import AttentionDetector, train_attention
 from engine.detection.catalogue import detectors
 from engine.detection.cdrp import gate_features
+from engine.detection.contrast import Contrast, MaskClasses, contrast
 from engine.detection.features import path_features
 from engine.detection.laboratory import ATTENTION, Detection, DetectionSettings
 from engine.detection.metrics import separation
@@ -85,6 +86,7 @@ class _Laboratory:
         self.evaluations: dict[str, Evaluation] = {}
         self.scoring: dict[str, Callable[[AdaptiveImages], Floats]] = {}
         self.adaptive: dict[str, AdaptiveOutcome] = {}
+        self.contrasts: dict[str, tuple[Contrast, Contrast]] = {}
         self.seconds: dict[str, float] = {}
 
     def fit_paths(self, progress: Progress) -> None:
@@ -115,7 +117,9 @@ class _Laboratory:
         detector = train_attention(
             self.model, self.data.train, len(self.data.classes), self.settings.attention, progress=progress
         )
-        self.evaluations[ATTENTION] = _judge_attention(detector, self.study, self._judged(), self.settings.seed)
+        judged = self._judged()
+        self.evaluations[ATTENTION] = _judge_attention(detector, self.study, judged, self.settings.seed)
+        self.contrasts = _contrasts(detector, self.study, judged)
         self.scoring[ATTENTION] = lambda found: detector.scores(found.images, found.predictions)
 
     def face_adaptive_attack(self, progress: Progress) -> None:
@@ -128,8 +132,8 @@ class _Laboratory:
     def outcome(self) -> Detection:
         assert self.features is not None
         return Detection(
-            self.settings, self.study, self.features, self.evaluations, self.adaptive, self.seconds,
-            self.class_paths.theta,
+            self.settings, self.study, self.features, self.evaluations, self.adaptive, self.contrasts,
+            self.seconds, self.class_paths.theta,
         )  # fmt: skip
 
     def _judged(self) -> npt.NDArray[np.int64]:
@@ -228,3 +232,18 @@ def _judge_attention(detector: AttentionDetector, study: Study, judged: npt.NDAr
     return Evaluation(
         detector, separations, nothing, judged, normal.values[:, 0], normal.sources, scores, sources, (), seed
     )
+
+
+def _contrasts(
+    detector: AttentionDetector, study: Study, judged: npt.NDArray[np.int64]
+) -> dict[str, tuple[Contrast, Contrast]]:
+    """By attack, over the images that judge and over those whose clean mask is classified correctly."""
+    rows = np.flatnonzero(np.isin(study.indices, judged))
+    normal = MaskClasses(study.labels[rows], detector.mask_classes(study.images[rows]))
+    found = {}
+    for name, result in study.results.items():
+        won = np.flatnonzero(result.success[rows])
+        images = torch.from_numpy(result.adversarial[rows[won]])
+        masks = detector.mask_classes(images) if len(won) else np.empty(0, np.int64)
+        found[name] = contrast(normal, MaskClasses(result.predictions_after[rows[won]], masks), won)
+    return found

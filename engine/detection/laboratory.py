@@ -16,6 +16,7 @@ from engine.detection.adaptive_evaluation import (
     AdaptiveSettings,
 )
 from engine.detection.attention import AttentionSettings
+from engine.detection.contrast import Contrast
 from engine.detection.protocol import TRAIN_SHARE, Evaluation
 from engine.detection.storage import DetectorCard
 from engine.detection.study import Plan, Study, StudyFeatures
@@ -64,6 +65,8 @@ class Detection:
         features: what the path detectors saw.
         evaluations: by method, how it does; a method is a detector's name, ``cdrp + NAME``, or latent attention.
         adaptive: by method, how it fares against the attack that knows it.
+        contrasts: of latent attention, if it was measured: by attack, its own measures over the images that judge, and
+            over those whose clean mask is classified correctly.
         seconds: what "path features" and "cdrp" took for the same images, normal and attacked ones together.
         theta: of the paths.
     """
@@ -73,6 +76,7 @@ class Detection:
     features: StudyFeatures
     evaluations: Mapping[str, Evaluation]
     adaptive: Mapping[str, AdaptiveOutcome]
+    contrasts: Mapping[str, tuple[Contrast, Contrast]]
     seconds: Mapping[str, float]
     theta: float = field(default=0.5)
 
@@ -96,6 +100,14 @@ class Detection:
             }
             for method, one in self.adaptive.items()
         ]  # fmt: skip
+
+    def contrast_table(self) -> list[dict[str, Any]]:
+        """Two rows an attack: the measures of latent attention, over all images and over those whose mask is right."""
+        return [
+            {"attack": name, "images": which, **asdict(one)}
+            for name, pair in self.contrasts.items()
+            for which, one in zip(("all", "clean mask right"), pair, strict=True)
+        ]
 
     @property
     def images_looked_at(self) -> int:

@@ -55,6 +55,7 @@ def report(found: Detection, classifier: Classifier, sweeps: Sweeps | None = Non
             "attacks": found.attack_table(),
             "table": found.table(),
             "adaptive": found.adaptive_table(),
+            "contrast": found.contrast_table(),
             "seconds": dict(found.seconds),
             "images looked at": found.images_looked_at,
             "methods": methods,

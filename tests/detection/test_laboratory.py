@@ -40,6 +40,9 @@ def test_every_method_is_judged_on_the_same_images_and_faces_the_adaptive_attack
         assert outcome.rate == outcome.missed / 12
     assert found.evaluations["joint_similarity"].separations["PGD"].auc > 0.9
     assert all(0 <= row["auc"] <= 1 for row in found.table())
+    for row in found.contrast_table():
+        assert row["normal"] <= 60
+        assert row["images"] == "all" or row["true_negative"] == 1
     assert set(found.seconds) == {"path features", "cdrp"}
     assert found.images_looked_at == 120 + sum(r.success.sum() for r in found.study.results.values())
 

@@ -10,7 +10,7 @@ from dashboard.components.figure_card import Nothing, Waiting, file_download
 from dashboard.pages.detect import ids
 from dashboard.pages.detect.mistakes import mistakes
 from dashboard.pages.detect.view import view_or_wait
-from dashboard.pages.detect.words import adaptive_table, attack_table, confusion, summary
+from dashboard.pages.detect.words import adaptive_table, attack_table, confusion, contrast_table, summary
 from dashboard.services import Services
 from dashboard.study_report import report_html
 from engine.errors import EngineError
@@ -41,7 +41,7 @@ def register(app: Dash, services: Services) -> None:
             adaptive_table(view.report),
             confusion(view),
             mistakes(services, selection, view),
-            attack_table(view.report),
+            [attack_table(view.report), contrast_table(view.report)],
         )
 
     @app.callback(

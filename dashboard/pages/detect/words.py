@@ -84,6 +84,25 @@ def attack_table(report: Mapping[str, Any]) -> html.Table:
     return _table(("attack", "successes", "mean L∞", "mean L2", "mean L0"), rows)
 
 
+def contrast_table(report: Mapping[str, Any]) -> object:
+    """Latent attention by its authors' measures; nothing where it was not measured."""
+    if not report["contrast"]:
+        return None
+    shares = ("true_positive", "true_negative", "recovery", "invariance")
+    rows = [
+        (f"{row['attack']}, {row['images']}", f"{row['attacked']:,}", *[_number(row[name], ".1%") for name in shares])
+        for row in report["contrast"]
+    ]
+    heads = ("latent attention", "attacked", "called adversarial", "normal called normal", "true class", "same class")
+    explained = (
+        "Of the attacked images: their mask is not taken for what the model says; is still taken for the true class; "
+        "is taken for what the clean mask is taken for. In the second rows only images whose clean mask is recognised."
+    )
+    return html.Div(
+        [_table(heads, rows), html.P(explained, className="small text-body-secondary mb-0")], className="mt-3"
+    )
+
+
 def _number(value: float | None, form: str) -> str:
     return "–" if value is None else format(value, form)
 

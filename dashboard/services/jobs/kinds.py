@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from dashboard.services.jobs.job import Job, JobContext
-from engine.errors import InvalidInputError
 from engine.progress import Progress
-from engine.registry import Entry, Parameter, Registry
+from engine.registry import Entry, Registry
 
 #: Does the work: writes files into the folder and returns a summary, plain JSON. Resumes from ``context.work``.
 Run = Callable[[Mapping[str, Any], Path, Progress, JobContext], Mapping[str, Any]]
@@ -18,27 +17,6 @@ Run = Callable[[Mapping[str, Any], Path, Progress, JobContext], Mapping[str, Any
 Check = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 MODULE = __name__
-THETA = Parameter("theta", "θ", "float", 0.5, 0.0, 1.0, help="Share of each neuron's value that its path explains.")
-
-
-def _check_class_paths(settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    unknown = sorted(set(settings) - {"model", "theta", "weights"})
-    if unknown:
-        raise InvalidInputError(f"class paths have no setting {unknown[0][:60]!r}; they have: model, theta, weights.")
-    model, weights = settings.get("model"), settings.get("weights")
-    if not isinstance(model, str) or not model:
-        raise InvalidInputError(f"model: expected the name of a classifier; got {str(model)[:60]!r}.")
-    checked = {"model": model, "theta": THETA.parse(settings.get("theta", THETA.default))}
-    return checked if weights is None else checked | {"weights": str(weights)}
-
-
-def _run_class_paths(
-    settings: Mapping[str, Any], folder: Path, progress: Progress, context: JobContext
-) -> Mapping[str, Any]:
-    # torch takes seconds to import: only the process that needs it should.
-    from dashboard.services.jobs.class_paths import run
-
-    return run(settings, folder, progress, context)
 
 
 def _check_detection(settings: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -71,16 +49,6 @@ def _catalogue() -> Registry[Any]:
             _run_detection,
             paper="Qiu et al.: Adversarial Defense Through Network Profiling Based Path Extraction. CVPR 2019.",
             facts={"check": _check_detection, "link": _link_detection},
-        )
-    )
-    registry.add(
-        Entry(
-            "class-paths",
-            "Class paths",
-            _run_class_paths,
-            (THETA,),
-            paper="Qiu et al.: Adversarial Defense Through Network Profiling Based Path Extraction. CVPR 2019.",
-            facts={"check": _check_class_paths},
         )
     )
     return registry
