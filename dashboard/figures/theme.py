@@ -6,6 +6,7 @@ tritanopic readers and keep a contrast of 3:1 against their background.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
@@ -81,6 +82,7 @@ _MARGIN: Final = {"l": 8, "r": 12, "t": 12, "b": 8, "pad": 0}
 _TOP_LEGEND: Final = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
 
 
+@lru_cache
 def template(theme: Theme = "light") -> go.layout.Template:
     """The plotly template of a theme: fonts, axes, legend, hover labels and margins.
 

@@ -23,7 +23,7 @@ SHARD_ELEMENTS = 64_000_000
 _DENSE_LIMIT = 1 << 26  # elements; above it a set is kept as sorted ids, not as one byte an element
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class ClassPaths:
     """The class paths of a data set.
 

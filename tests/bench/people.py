@@ -6,7 +6,7 @@ import http.client
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from urllib.parse import urlsplit
@@ -24,7 +24,7 @@ GOOD = (200, 204)
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate, br", "Content-Type": "application/json"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Answer:
     """One answer.
 
@@ -118,10 +118,6 @@ def asks_again(body: bytes) -> bool:
 
 def _failed(request: Request, begin: float, error: Exception) -> Answer:
     return Answer(request.kind, time.perf_counter() - begin, 0, 0, False, f"{type(error).__name__}: {error}")
-
-
-#: What a person does after having thought: given the line and their own chance, the answers.
-Click = Callable[[Line, random.Random], Iterable[Answer]]
 
 
 class Walker:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ STUDY_IMAGES = 40
 # Nothing was asked for so long: the page stands.
 STILL_S = 0.7
 IDLE_S = 11
+POLLS_WITHIN_S = 8
 
 
 @dataclass(frozen=True)
@@ -114,10 +116,15 @@ class _Tape:
             assert time.monotonic() < deadline, "the page never comes to rest"
             self._page.wait_for_timeout(100)
 
-    def wait_poll(self) -> None:
-        deadline = time.monotonic() + 15
-        while not any(map(_is_poll, self._sent.values())) and time.monotonic() < deadline:
+    def polls(self) -> list[dict]:
+        """Waits for what the page asks for by itself while nobody touches it; none where it never asks."""
+        before, deadline = set(self._sent), time.monotonic() + POLLS_WITHIN_S
+        while time.monotonic() < deadline:
             self._page.wait_for_timeout(100)
+            if any(_is_poll(one) for name, one in self._sent.items() if name not in before):
+                self._page.wait_for_timeout(500)  # all that goes with it
+                break
+        return [one for name, one in self._sent.items() if name not in before and _is_poll(one)]
 
     def take(self) -> list[dict]:
         """What was asked for since the last time."""
@@ -128,6 +135,7 @@ class _Tape:
 
 def record(address: str) -> Recording:
     """Fits a small study and walks through the pages twice: first everything is computed, then the walk is recorded."""
+    expect.set_options(timeout=60_000)  # what is slow on a busy machine is not wrong
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         study, fit, busy_s = _fit(browser, address)
@@ -174,18 +182,15 @@ def _walk(address: str, study: str) -> dict[str, Callable[[Page], object]]:
     def typed(control: str, text: str) -> Callable[[Page], object]:
         return lambda page: (page.fill(control, text), page.keyboard.press("Tab"))
 
-    def chosen(control: str, index: int) -> Callable[[Page], object]:
-        return lambda page: page.select_option(control, index=index)
-
     return {
         "Inspect, arriving": lambda page: (page.goto(f"{address}/?model={MODEL}"), settled(page)),
         "another image": typed("#inspect-number", "7"),
         "another strength": typed("#inspect-epsilon", "0.2"),
         "another attack": lambda page: page.select_option("#inspect-attack", "bim"),
         "Classes": rail("Classes"),
-        "another pair": chosen("#classes-first", 4),
+        "another pair": lambda page: page.select_option("#classes-first", index=4),
         "a study's link": opened(f"/detect?model={MODEL}&images={STUDY_IMAGES}&study={study}"),
-        "another attack's curve": chosen("#detect-against", 1),
+        "another attack's curve": lambda page: page.select_option("#detect-against", label="DeepFool"),
         "Jobs": rail("Jobs"),
         "a job's link": opened(f"/jobs?job={study}"),
         "back to Inspect": lambda page: (rail("Inspect")(page), settled(page)),
@@ -196,11 +201,9 @@ def _step(page: Page, tape: _Tape, name: str, act: Callable[[Page], object]) -> 
     act(page)
     page.wait_for_timeout(300)
     tape.wait_still()
-    tape.wait_poll()
-    taken = tape.take()
-    requests = _requests([one for one in taken if not _is_poll(one)])
+    polls = {one.kind: one for one in _requests(tape.polls())}
+    requests = _requests([one for one in tape.take() if not _is_poll(one)])
     assert requests, f"{name}: the browser asked for nothing"
-    polls = {one.kind: one for one in _requests([one for one in taken if _is_poll(one)])}
     return Step(name, requests, tuple(Request(p.method, p.path, p.kind, p.body) for p in polls.values()))
 
 
@@ -221,15 +224,17 @@ def _bytes(body: str | None) -> bytes | None:
 def _kind(one: dict) -> str:
     if one["method"] == "GET":
         path = urlsplit(one["path"]).path
-        if path.startswith(("/_dash-component", "/assets")):
-            return "GET scripts, styles, fonts"
+        if path.startswith(("/_dash-component", "/assets", "/_favicon")):
+            return "GET scripts, styles, icons"
         return f"GET {path}" if path.startswith("/_dash") else "GET a page"
     first = json.loads(one["body"])["output"].strip(".").split("...")[0] if one["body"] else one["path"]
     return first.split("@")[0]
 
 
 def _is_poll(one: dict) -> bool:
-    return one["path"] == UPDATE and bool(one["body"]) and json.loads(one["body"])["changedPropIds"] == POLL
+    return (
+        urlsplit(one["path"]).path == UPDATE and bool(one["body"]) and json.loads(one["body"])["changedPropIds"] == POLL
+    )
 
 
 def _interval(taken: list[dict], otherwise: float) -> float:
@@ -237,5 +242,5 @@ def _interval(taken: list[dict], otherwise: float) -> float:
     begins: dict[str, list[float]] = {}
     for one in filter(_is_poll, taken):
         begins.setdefault(_kind(one), []).append(one["begin"])
-    gaps = [after - before for times in begins.values() for before, after in zip(times, times[1:], strict=False)]
+    gaps = [after - before for times in begins.values() for before, after in pairwise(times)]
     return median(gaps) if gaps else otherwise

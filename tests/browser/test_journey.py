@@ -110,7 +110,7 @@ def test_the_adversarial_image_comes_back_with_the_same_prediction(visit, tmp_pa
     page.set_input_files("#inspect-upload input[type=file]", picture)
     expect(page).to_have_url(re.compile("image=upload"))
     settled(page)
-    assert fooled[1] in page.locator(".sentence").inner_text() + verdict(page)
+    assert fooled[1] in page.locator("div.sentence").inner_text() + verdict(page)
 
 
 def test_what_is_not_an_image_is_refused_and_nothing_is_lost(visit, tmp_path):

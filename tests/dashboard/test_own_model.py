@@ -168,7 +168,14 @@ def test_a_bad_folder_of_images_is_refused_at_the_start(tmp_path, kind, named):
     folder = bad_folder(kind, tmp_path / "images")
     finished = subprocess.Popen([sys.executable, "-c", "pass"])
     options = {"host": "127.0.0.1", "port": 0, "data_dir": tmp_path / "home"}
-    options |= {"allowed_host": (), "datasets_dir": None, "model": GREY, "checkpoint": None, "dataset": None}
+    options |= {
+        "cache_mb": 100,
+        "allowed_host": (),
+        "datasets_dir": None,
+        "model": GREY,
+        "checkpoint": None,
+        "dataset": None,
+    }
     with pytest.raises(click.ClickException, match=named):
         serve(finished, **options, dataset_dir=folder, password=None)
 

@@ -13,7 +13,7 @@ from dashboard.figures.class_matrix import class_similarity
 from dashboard.figures.density import density_growth, density_per_layer
 from dashboard.figures.similarity import pair_similarity
 from dashboard.frame import THEME
-from dashboard.pages.classes import cards, ids
+from dashboard.pages.classes import cards, comparison, ids
 from dashboard.pages.classes.layout import SHELL, pair_choice
 from dashboard.pages.classes.pair import comparable_pair, pair_examples, pair_numbers, shown_pair
 from dashboard.pages.classes.summary import summary
@@ -71,7 +71,7 @@ def _drawing(services: Services, draw: DrawPaths) -> Callable[[str, str, object]
 
 
 def _matrix(class_paths: ClassPaths, _selection: Selection, theme: str) -> go.Figure:
-    return class_similarity(class_paths.similarity(), class_paths.class_names, theme)
+    return class_similarity(comparison.similarity(class_paths), class_paths.class_names, theme)
 
 
 def _pair(class_paths: ClassPaths, selection: Selection, theme: str) -> go.Figure:
@@ -83,7 +83,7 @@ def _pair(class_paths: ClassPaths, selection: Selection, theme: str) -> go.Figur
 
 def _density(class_paths: ClassPaths, _selection: Selection, theme: str) -> go.Figure:
     known = known_classes(class_paths)
-    overall = class_paths.overall()
+    overall = comparison.overall(class_paths)
     each = [class_paths.paths[index].density_per_layer() for index in known]
     mean = {layer: float(np.mean([densities[layer] for densities in each])) for layer in overall.layers}
     values = {"all classes together": overall.density_per_layer(), "mean of one class": mean}
@@ -93,7 +93,8 @@ def _density(class_paths: ClassPaths, _selection: Selection, theme: str) -> go.F
 def _growth(class_paths: ClassPaths, _selection: Selection, theme: str) -> go.Figure:
     known = known_classes(class_paths)
     # A class without a path adds nothing to the union, so leaving its step out changes no other.
-    return density_growth([class_paths.class_names[i] for i in known], class_paths.density_growth()[known], theme)
+    growth = comparison.density_growth(class_paths)[known]
+    return density_growth([class_paths.class_names[i] for i in known], growth, theme)
 
 
 def _register_words(app: Dash, services: Services) -> None:

@@ -9,6 +9,7 @@ from dash import dcc, html
 
 from dashboard.components.figure_card import Nothing
 from dashboard.components.pictures import picture_url
+from dashboard.pages.classes.comparison import similarity
 from dashboard.pages.normal import WITHOUT_PATH, known_classes
 from dashboard.selection import Selection
 from dashboard.services import Services
@@ -30,7 +31,7 @@ def closest_pair(matrix: np.ndarray) -> Pair | None:
 
 def shown_pair(class_paths: ClassPaths, selection: Selection) -> Pair | None:
     """The chosen pair, and until one is chosen the most similar one."""
-    return selection.pair or closest_pair(class_paths.similarity())
+    return selection.pair or closest_pair(similarity(class_paths))
 
 
 def comparable_pair(class_paths: ClassPaths, selection: Selection) -> Pair:

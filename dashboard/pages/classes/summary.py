@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from dash import html
 
+from dashboard.pages.classes.comparison import overall, similarity
 from dashboard.pages.classes.pair import closest_pair
 from dashboard.pages.normal import known_classes, missing_note
 from engine.paths.class_paths import ClassPaths
@@ -14,7 +15,7 @@ def summary(class_paths: ClassPaths) -> list[object]:
     """How much classes share, which are closest and which is most on its own; classes without a path are named."""
     missing = missing_note(class_paths)
     extent = [
-        f"All classes together use {_percent(class_paths.overall().density())} of the network, ",
+        f"All classes together use {_percent(overall(class_paths).density())} of the network, ",
         f"from {int(class_paths.counts.sum()):,} training images.",
     ]
     return [*_comparison(class_paths), *extent, *([f" {missing}"] if missing else [])]
@@ -22,7 +23,7 @@ def summary(class_paths: ClassPaths) -> list[object]:
 
 def _comparison(class_paths: ClassPaths) -> list[object]:
     known = known_classes(class_paths)
-    matrix, names = class_paths.similarity(), class_paths.class_names
+    matrix, names = similarity(class_paths), class_paths.class_names
     pair = closest_pair(matrix)
     if pair is None:
         return ["Fewer than two classes have a class path, so there is nothing to compare. "]
