@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from engine.attacks.catalogue import attacks
 from engine.detection.catalogue import QIU, detectors
-from engine.detection.laboratory import ATTENTION, authors_plans
+from engine.detection.outcome import ATTENTION, authors_plans
 
 Study = Mapping[str, Any]
 

@@ -15,7 +15,7 @@ from engine.detection.adaptive_evaluation import AdaptiveSettings
 from engine.detection.attention import AttentionSettings
 from engine.detection.catalogue import detectors
 from engine.detection.experiment import detect, run_sweeps
-from engine.detection.laboratory import DetectionSettings, authors_plans, card_of
+from engine.detection.outcome import DetectionSettings, authors_plans, card_of
 from engine.detection.report import write_report
 from engine.detection.storage import save_detector
 from engine.detection.sweeps import SWEEPS

@@ -11,10 +11,10 @@ from engine.attacks.catalogue import attacks
 from engine.command_line.options import attack_folder, class_paths_for, load_for, plans_of
 from engine.command_line.printing import progress_bar, verb
 from engine.detection.catalogue import detectors
-from engine.detection.study import run_study, study_features
-from engine.detection.sweeps import SWEEPS, run_sweep
+from engine.detection.study import run_study
+from engine.detection.sweeps import SWEEPS, features_of, run_sweep
 from engine.paths.aggregation import ClassPaths
-from engine.progress import Progress, silent, span
+from engine.progress import Progress, span
 
 THETA = 0.5
 
@@ -44,8 +44,7 @@ def sweep(
             return class_paths_for(classifier, data, at)  # shows its own bar
 
         points = run_sweep(
-            kind, detectors[detector].create, classifier.module, study,
-            study_features(classifier.module, study, class_paths(THETA, silent)), class_paths, theta=THETA,
+            kind, detectors[detector].create, study, features_of(classifier.module, study, class_paths), theta=THETA,
             train_share=train_share, seed=seed, progress=span(report, 0.5, 1.0),
         )  # fmt: skip
     return {"model": classifier.name, "detector": detector, "points": [asdict(point) for point in points]}

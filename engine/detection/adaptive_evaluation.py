@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,17 +99,14 @@ def adaptive_images(
     return AdaptiveImages(settings, len(rows), torch.from_numpy(result.adversarial[won]), result.predictions_after[won])
 
 
-def outcome_of(
-    evaluation: Evaluation, found: AdaptiveImages, scores: Callable[[AdaptiveImages], npt.NDArray[np.float64]]
-) -> AdaptiveOutcome:
+def outcome_of(evaluation: Evaluation, found: AdaptiveImages, scores: npt.NDArray[np.float64]) -> AdaptiveOutcome:
     """How a detector does on the images of :func:`adaptive_images`.
 
     Args:
         evaluation: of the detector; its threshold flags 5 % of the normal images.
         found: the images.
-        scores: gives the detector's scores of them, (M,).
+        scores: (M,) the detector's scores of them.
     """
-    misled = len(found.images)
-    missed = int((scores(found) <= evaluation.threshold).sum()) if misled else 0
+    missed = int((scores <= evaluation.threshold).sum())
     settings = found.settings
-    return AdaptiveOutcome(settings.epsilon, settings.steps, found.attacked, misled, missed)
+    return AdaptiveOutcome(settings.epsilon, settings.steps, found.attacked, len(found.images), missed)

@@ -145,10 +145,7 @@ def train_attention(
     chosen = _passes(settings or AttentionSettings(), len(images))
     first = images.images(np.arange(1))
     shape = (int(first.shape[1]), int(first.shape[2]), int(first.shape[3]))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(chosen.seed)
-        attention = AttentionNetwork(shape, chosen.hidden)
-        mask_classifier = LeNet5(classes, shape, Normalize((0.5,) * shape[0], (0.5,) * shape[0]))
+    attention, mask_classifier = new_networks(shape, classes, chosen)
     generator = torch.Generator().manual_seed(chosen.seed)
     total = chosen.epochs + chosen.mask_epochs
     with evaluating(model):
@@ -157,6 +154,20 @@ def train_attention(
             _train_attention(model, attention, steps, lambda f, m, e=epoch: progress((e + f) / total, m))  # type: ignore[misc]
         mean = _train_mask_classifier(model, attention, mask_classifier, steps, progress)
     return AttentionDetector(attention.eval(), mask_classifier.eval(), chosen, mean)
+
+
+def new_networks(
+    image_shape: tuple[int, int, int], classes: int, settings: AttentionSettings
+) -> tuple[AttentionNetwork, LeNet5]:
+    """The attention network and the mask classifier, untrained.
+
+    Raises:
+        InvalidInputError: if the images (C, H, W) are too small for the mask classifier.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        middle = (0.5,) * image_shape[0]
+        return AttentionNetwork(image_shape, settings.hidden), LeNet5(classes, image_shape, Normalize(middle, middle))
 
 
 class _Steps:

@@ -15,21 +15,23 @@ from torch import nn
 
 from engine.datasets.dataset import Dataset
 from engine.detection.adaptive_evaluation import AdaptiveImages, AdaptiveOutcome, adaptive_images, outcome_of
-from engine.detection.attention import AttentionDetector, train_attention
+from engine.detection.attention import AttentionDetector, new_networks, train_attention
 from engine.detection.catalogue import detectors
 from engine.detection.cdrp import gate_features
 from engine.detection.contrast import Contrast, MaskClasses, contrast
 from engine.detection.features import path_features
-from engine.detection.laboratory import ATTENTION, Detection, DetectionSettings
 from engine.detection.metrics import separation
+from engine.detection.outcome import ATTENTION, Detection, DetectionSettings
 from engine.detection.protocol import Evaluation, Samples, evaluate, scores_of
 from engine.detection.study import Study, StudyFeatures, run_study, study_features
-from engine.detection.sweeps import SweepPoint, run_sweep
+from engine.detection.sweeps import SweepPoint, features_of, run_sweep
 from engine.network.classifiers import Classifier
 from engine.paths.aggregation import ClassPaths
 from engine.progress import Progress, silent, span
 
 Floats = npt.NDArray[np.float64]
+#: Gives the scores of several methods, by name, for the images that a knowing attack made.
+Scoring = Callable[[AdaptiveImages], dict[str, Floats]]
 
 
 def detect(
@@ -55,23 +57,23 @@ def detect(
         InvalidInputError: if the model has a warning, or a setting is out of range.
     """
     classifier.require_sound()
-    model, plans = classifier.module, settings.plans
+    _rehearse(classifier, data, settings)
     study = run_study(
-        model, data.test, plans, n_images=settings.n_images, seed=settings.seed, folder=folder,
+        classifier.module, data.test, settings.plans, n_images=settings.n_images, seed=settings.seed, folder=folder,
         progress=span(progress, 0.0, 0.5),
     )  # fmt: skip
-    laboratory = _Laboratory(classifier, data, class_paths, settings, study)
-    laboratory.fit_paths(span(progress, 0.5, 0.6))
+    experiment = _Experiment(classifier, data, class_paths, settings, study)
+    experiment.fit_paths(span(progress, 0.5, 0.6))
     if settings.cdrp:
-        laboratory.fit_gates(span(progress, 0.6, 0.7))
+        experiment.fit_gates(span(progress, 0.6, 0.7))
     if settings.attention is not None:
-        laboratory.fit_attention(span(progress, 0.7, 0.9))
-    laboratory.face_adaptive_attack(span(progress, 0.9, 1.0))
+        experiment.fit_attention(span(progress, 0.7, 0.9))
+    experiment.face_adaptive_attack(span(progress, 0.9, 1.0))
     progress(1.0, "done")
-    return laboratory.outcome()
+    return experiment.outcome()
 
 
-class _Laboratory:
+class _Experiment:
     """The steps of the experiment, in the order in which they are called."""
 
     def __init__(
@@ -84,7 +86,7 @@ class _Laboratory:
         self.study = study
         self.features: StudyFeatures | None = None
         self.evaluations: dict[str, Evaluation] = {}
-        self.scoring: dict[str, Callable[[AdaptiveImages], Floats]] = {}
+        self.scoring: list[Scoring] = []
         self.adaptive: dict[str, AdaptiveOutcome] = {}
         self.contrasts: dict[str, tuple[Contrast, Contrast]] = {}
         self.seconds: dict[str, float] = {}
@@ -103,13 +105,14 @@ class _Laboratory:
             ).values
 
         self.features = features
-        self._fit(settings.detectors, "", features.normal, features.attacked, values)
+        self._fit(settings.detectors, settings.detectors, features.normal, features.attacked, values)
 
     def fit_gates(self, progress: Progress) -> None:
         started = time.perf_counter()
         normal, attacked = _gates(self.model, self.study, progress)
         self.seconds["cdrp"] = time.perf_counter() - started
-        self._fit(self.settings.cdrp, "cdrp + ", normal, attacked, lambda found: _gates_of(self.model, found.images))
+        methods = tuple(f"cdrp + {name}" for name in self.settings.cdrp)
+        self._fit(methods, self.settings.cdrp, normal, attacked, lambda found: _gates_of(self.model, found.images))
 
     def fit_attention(self, progress: Progress) -> None:
         """Latent attention needs no attacked image to learn from; it is judged on the same images as the others."""
@@ -120,14 +123,17 @@ class _Laboratory:
         judged = self._judged()
         self.evaluations[ATTENTION] = _judge_attention(detector, self.study, judged, self.settings.seed)
         self.contrasts = _contrasts(detector, self.study, judged)
-        self.scoring[ATTENTION] = lambda found: detector.scores(found.images, found.predictions)
+        self.scoring.append(lambda found: {ATTENTION: detector.scores(found.images, found.predictions)})
 
     def face_adaptive_attack(self, progress: Progress) -> None:
         found = adaptive_images(
             self.model, self.data, self.study, self._judged(), self.settings.adaptive, progress=progress
         )
-        for name, evaluation in self.evaluations.items():
-            self.adaptive[name] = outcome_of(evaluation, found, self.scoring[name])
+        for scoring in self.scoring:
+            for name, scores in (scoring(found) if len(found.images) else {}).items():
+                self.adaptive[name] = outcome_of(self.evaluations[name], found, scores)
+        for name in self.evaluations.keys() - self.adaptive.keys():
+            self.adaptive[name] = outcome_of(self.evaluations[name], found, np.empty(0))
 
     def outcome(self) -> Detection:
         assert self.features is not None
@@ -142,22 +148,34 @@ class _Laboratory:
         return self.study.indices if first is None else first.test_sources
 
     def _fit(
-        self, names: tuple[str, ...], prefix: str, normal: Samples, attacked: Mapping[str, Samples],
+        self, methods: tuple[str, ...], names: tuple[str, ...], normal: Samples, attacked: Mapping[str, Samples],
         values: Callable[[AdaptiveImages], Floats],
     ) -> None:  # fmt: skip
-        settings = self.settings
-        for name in names:
-            detector = make_detector(name, settings.seed)
-            self.evaluations[prefix + name] = evaluate(
-                detector, normal, attacked, train_share=settings.train_share, seed=settings.seed
+        """Fits detectors on features; ``values`` gives those of further images."""
+        settings, fitted = self.settings, {}
+        for method, name in zip(methods, names, strict=True):
+            fitted[method] = make_detector(name, settings.seed)
+            self.evaluations[method] = evaluate(
+                fitted[method], normal, attacked, train_share=settings.train_share, seed=settings.seed
             )
-            self.scoring[prefix + name] = _scoring(detector, values)
+
+        def scoring(found: AdaptiveImages) -> dict[str, Floats]:
+            there = values(found)
+            return {method: scores_of(detector, there) for method, detector in fitted.items()}
+
+        self.scoring.append(scoring)
 
 
-def _scoring(
-    detector: ClassifierMixin, values: Callable[[AdaptiveImages], Floats]
-) -> Callable[[AdaptiveImages], Floats]:
-    return lambda found: scores_of(detector, values(found))
+def _rehearse(classifier: Classifier, data: Dataset, settings: DetectionSettings) -> None:
+    """Lets a baseline that cannot be measured here say so before the attacks are run.
+
+    Raises:
+        InvalidInputError: for a model without convolutions, or images that are too small.
+    """
+    if settings.cdrp:
+        gate_features(classifier.module, data.test.images([0]), steps=1)
+    if settings.attention is not None:
+        new_networks(data.image_shape, len(data.classes), settings.attention)
 
 
 def run_sweeps(
@@ -183,12 +201,16 @@ def run_sweeps(
     settings, steps = found.settings, len(kinds) * len(found.settings.detectors)
     pairs = [(kind, name) for kind in kinds for name in settings.detectors]
     points: dict[str, dict[str, list[SweepPoint]]] = {kind: {} for kind in kinds}
+    features_at = features_of(
+        classifier.module, found.study, class_paths, last_layers=settings.last_layers,
+        known={(found.theta, settings.part): found.features},
+    )  # fmt: skip
     for number, (kind, name) in enumerate(pairs):
         report = span(progress, number / steps, (number + 1) / steps)
         report(0.0, f"varying {kind}")
         points[kind][name] = run_sweep(
-            kind, partial(make_detector, name, settings.seed), classifier.module, found.study, found.features,
-            class_paths, theta=found.theta, train_share=settings.train_share, seed=settings.seed, progress=report,
+            kind, partial(make_detector, name, settings.seed), found.study, features_at, theta=found.theta,
+            part=settings.part, train_share=settings.train_share, seed=settings.seed, progress=report,
         )  # fmt: skip
     return points
 

@@ -24,7 +24,7 @@ class Separation:
     Attributes:
         auc: area under the ROC curve, in [0, 1]; 0.5 is chance.
         auc_low, auc_high: 95 % interval of it, by bootstrap over source images.
-        tpr: share of attacked images found where 5 % of the normal ones are flagged.
+        tpr: share of attacked images above the threshold of :func:`threshold_of`.
         false_positive_rates, true_positive_rates, thresholds: (P,) the points of the ROC curve.
         normal, attacked: numbers of images.
     """
@@ -68,13 +68,19 @@ def separation(
         auc=area(normal, attacked),
         auc_low=low,
         auc_high=high,
-        tpr=float(true_rates[false_rates <= FALSE_POSITIVE_RATE].max()),
+        tpr=float((attacked > threshold_of(normal)).mean()),
         false_positive_rates=false_rates,
         true_positive_rates=true_rates,
         thresholds=thresholds,
         normal=len(normal),
         attacked=len(attacked),
     )
+
+
+def threshold_of(normal: Floats) -> float:
+    """The lowest score of a normal image that at most 5 % of them lie above."""
+    above = int(FALSE_POSITIVE_RATE * len(normal) + 1e-9)
+    return float(np.sort(normal)[len(normal) - 1 - above])
 
 
 def area(normal: Floats, attacked: Floats) -> float:

@@ -14,12 +14,16 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils.class_weight import compute_sample_weight
 
-from engine.detection.metrics import FALSE_POSITIVE_RATE, Separation, separation
+from engine.detection.metrics import Separation, separation, threshold_of
 from engine.errors import InvalidInputError
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 TRAIN_SHARE = 0.1
+
+
+class NothingToFitError(InvalidInputError):
+    """Raised where no normal, or no successfully attacked image is there to fit on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,8 +73,8 @@ class Evaluation:
 
     @property
     def threshold(self) -> float:
-        """The score above which 5 % of the normal images lie; an image above it is called adversarial."""
-        return float(np.quantile(self.normal_scores, 1 - FALSE_POSITIVE_RATE))
+        """The score above which at most 5 % of the normal images lie; an image above it is called adversarial."""
+        return threshold_of(self.normal_scores)
 
 
 def split_sources(sources: npt.NDArray[np.int64], train_share: float, seed: int) -> tuple[Integers, Integers]:
@@ -145,7 +149,7 @@ def judge(detector: Any, normal: Samples, attacked: Mapping[str, Samples], seed:
 def _fit(detector: Any, normal: Samples, attacked: Sequence[Samples]) -> None:
     counts = [len(samples.sources) for samples in attacked]
     if not len(normal.sources) or not sum(counts):
-        raise InvalidInputError(
+        raise NothingToFitError(
             f"expected normal and attacked images to fit on; got {len(normal.sources)} and {sum(counts)}. "
             "Take more images, a larger share, or an attack that succeeds more often."
         )

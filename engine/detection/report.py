@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from engine.detection.joint_similarity import JointSimilarity
-from engine.detection.laboratory import Detection
 from engine.detection.metrics import Separation
+from engine.detection.outcome import Detection
 from engine.detection.sweeps import SweepPoint
 from engine.files import write_atomically
 from engine.network.classifiers import Classifier
@@ -101,5 +101,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return _plain(value.tolist())
     if isinstance(value, float):
-        return round(value, 6) if np.isfinite(value) else None
+        return float(f"{value:.9g}") if np.isfinite(value) else None
     return value

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from engine.detection.protocol import TRAIN_SHARE, Samples, evaluate
+from engine.detection.protocol import TRAIN_SHARE, NothingToFitError, Samples, evaluate
 from engine.detection.study import Study, StudyFeatures, study_features
 from engine.errors import InvalidInputError
 from engine.paths.aggregation import ClassPaths
@@ -20,6 +20,9 @@ from engine.paths.path import Part
 from engine.progress import Progress, silent, span
 
 MakeDetector = Callable[[], Any]
+#: Gives the features of a study at a θ, of a part of the paths.
+FeaturesAt = Callable[[float, Part, Progress], StudyFeatures]
+PARTS: tuple[Part, ...] = ("synapses", "weights")
 SWEEPS = ("theta", "training-size", "attacks-seen", "last-layers", "parts")
 # Shares of the images to fit on, when their number is varied.
 TRAINING_SHARES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.9)
@@ -47,15 +50,44 @@ class SweepPoint:
     is_seen: bool
 
 
+def features_of(
+    model: nn.Module,
+    study: Study,
+    class_paths: Callable[[float, Progress], ClassPaths],
+    *,
+    last_layers: int | None = None,
+    known: Mapping[tuple[float, Part], StudyFeatures] | None = None,
+) -> FeaturesAt:
+    """What gives the features of a study at any θ and for either part, each extracted once.
+
+    Args:
+        model: whose paths are looked at.
+        study: the images.
+        class_paths: gives the class paths at a θ; takes most of the time.
+        last_layers: only the last so many layers.
+        known: features that are there already.
+    """
+    kept = dict(known or {})
+
+    def at(theta: float, part: Part, progress: Progress) -> StudyFeatures:
+        if (theta, part) not in kept:
+            paths = class_paths(theta, span(progress, 0.0, 0.8))
+            kept[theta, part] = study_features(
+                model, study, paths, part=part, last_layers=last_layers, progress=span(progress, 0.8, 1.0)
+            )
+        return kept[theta, part]
+
+    return at
+
+
 def run_sweep(
     kind: str,
     make: MakeDetector,
-    model: nn.Module,
     study: Study,
-    features: StudyFeatures,
-    class_paths: Callable[[float, Progress], ClassPaths],
+    features_at: FeaturesAt,
     *,
     theta: float = 0.5,
+    part: Part = "synapses",
     train_share: float = TRAIN_SHARE,
     seed: int = 0,
     progress: Progress = silent,
@@ -65,13 +97,14 @@ def run_sweep(
     Args:
         kind: one of :data:`SWEEPS`.
         make: makes an unfitted detector.
-        model: whose paths are looked at.
         study: the images.
-        features: their path features at ``theta``.
-        class_paths: gives the class paths at a θ.
-        theta: where θ itself is not varied.
+        features_at: gives their features, see :func:`features_of`.
+        theta, part: where they are not varied themselves.
         train_share, seed: of the split; the share where it is not varied.
         progress: may raise Cancelled.
+
+    Returns:
+        the points; one is left out where no attack succeeded on an image to fit on.
 
     Raises:
         InvalidInputError: for another kind.
@@ -80,9 +113,10 @@ def run_sweep(
         raise InvalidInputError(f"sweep: expected one of {', '.join(SWEEPS)}; got {kind[:60]!r}.")
     split: dict[str, Any] = {"train_share": train_share, "seed": seed}
     if kind == "theta":
-        return sweep_theta(make, model, study, class_paths, progress=progress, **split)
+        return sweep_theta(make, features_at, part=part, progress=progress, **split)
     if kind == "parts":
-        return sweep_parts(make, model, study, class_paths(theta, silent), progress=progress, **split)
+        return sweep_parts(make, features_at, theta=theta, progress=progress, **split)
+    features = features_at(theta, part, progress)
     if kind == "attacks-seen":
         order = seen_order({name: result.attack for name, result in study.results.items()})
         return sweep_attacks_seen(make, features, order, **split)
@@ -152,46 +186,25 @@ def sweep_last_layers(
 
 
 def sweep_parts(
-    make: MakeDetector, model: nn.Module, study: Study, class_paths: ClassPaths, *, train_share: float = TRAIN_SHARE,
+    make: MakeDetector, features_at: FeaturesAt, *, theta: float = 0.5, train_share: float = TRAIN_SHARE,
     seed: int = 0, progress: Progress = silent,
 ) -> list[SweepPoint]:  # fmt: skip
     """Compares synapses with weights."""
-    parts: tuple[Part, ...] = ("synapses", "weights")
     points = []
-    for number, part in enumerate(parts):
-        report = span(progress, number / 2, (number + 1) / 2)
-        found = study_features(model, study, class_paths, part=part, progress=report)
+    for number, part in enumerate(PARTS):
+        found = features_at(theta, part, span(progress, number / len(PARTS), (number + 1) / len(PARTS)))
         points += _points(make, found.normal, found.attacked, part, train_share=train_share, seed=seed)
     return points
 
 
 def sweep_theta(
-    make: MakeDetector,
-    model: nn.Module,
-    study: Study,
-    class_paths: Callable[[float, Progress], ClassPaths],
-    thetas: Sequence[float] = THETAS,
-    *,
-    train_share: float = TRAIN_SHARE,
-    seed: int = 0,
-    progress: Progress = silent,
-) -> list[SweepPoint]:
-    """Extracts class paths and the images' paths at each θ anew.
-
-    Args:
-        make: makes an unfitted detector.
-        model: whose paths are looked at.
-        study: the images.
-        class_paths: gives the class paths at a θ; takes most of the time.
-        thetas: the values, in (0, 1].
-        train_share, seed: of the split.
-        progress: may raise Cancelled.
-    """
+    make: MakeDetector, features_at: FeaturesAt, thetas: Sequence[float] = THETAS, *, part: Part = "synapses",
+    train_share: float = TRAIN_SHARE, seed: int = 0, progress: Progress = silent,
+) -> list[SweepPoint]:  # fmt: skip
+    """Takes class paths and the images' paths at each θ, in (0, 1]."""
     points = []
     for number, theta in enumerate(thetas):
-        middle = (number + 0.8) / len(thetas)
-        paths = class_paths(theta, span(progress, number / len(thetas), middle))
-        found = study_features(model, study, paths, progress=span(progress, middle, (number + 1) / len(thetas)))
+        found = features_at(theta, part, span(progress, number / len(thetas), (number + 1) / len(thetas)))
         points += _points(make, found.normal, found.attacked, theta, train_share=train_share, seed=seed)
     return points
 
@@ -199,7 +212,10 @@ def sweep_theta(
 def _points(
     make: MakeDetector, normal: Samples, attacked: Mapping[str, Samples], value: float | str, **settings: Any
 ) -> list[SweepPoint]:
-    evaluation = evaluate(make(), normal, attacked, **settings)
+    try:
+        evaluation = evaluate(make(), normal, attacked, **settings)
+    except NothingToFitError:  # few images, or an attack that seldom succeeds: this value tells nothing
+        return []
     return [
         SweepPoint(value, attack, found.auc, found.auc_low, found.auc_high, attack in evaluation.trained_on)
         for attack, found in evaluation.separations.items()

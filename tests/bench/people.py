@@ -67,6 +67,8 @@ class Line:
                     except OSError as error:
                         answers[place] = _failed(request, begin, error)
                         done.add(place)
+            if not under_way:
+                continue  # all that could be sent has failed
             ready = wait(list(under_way), TIMEOUT_S)
             for socket in ready or list(under_way):
                 place, connection, begin = under_way.pop(socket)

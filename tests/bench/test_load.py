@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 
 import pytest
 
@@ -103,7 +104,7 @@ def test_a_person_walks_in_order_and_the_open_page_polls(line):
     for _ in range(4):
         walker.click(line)
     clicked = [int(path[1:]) for path in Handler.heard]
-    assert all(after == (before + 1) % 3 for before, after in zip(clicked, clicked[1:], strict=False))
+    assert all(after == (before + 1) % 3 for before, after in pairwise(clicked))
     polled = walker.think(line, 0.3)
     assert 3 <= len(polled) <= 7
     assert {one.kind for one in polled} == {f"/poll/{clicked[-1]}"}

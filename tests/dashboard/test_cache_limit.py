@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app import main
 from dashboard.services import EXTENSION, cache_limit
 from dashboard.services.cache_limit import HALF_WAY_S, make_room, making_room
 from dashboard.services.class_paths import MARKED_EVERY_S
@@ -183,3 +185,10 @@ def test_a_job_makes_room_when_it_ends(tmp_path):
         assert (jobs.result(done) / "deep" / "answer.txt").exists()
     finally:
         jobs.close()
+
+
+@pytest.mark.parametrize("given", ["49", "1000001", "much"])
+def test_a_limit_out_of_range_is_refused(given):
+    answer = CliRunner().invoke(main, ["--cache-mb", given])
+    assert answer.exit_code == 2
+    assert "--cache-mb" in answer.output

@@ -1,15 +1,18 @@
 """The Classes page's callbacks."""
 
+import gc
 import re
 import shutil
+import weakref
 from dataclasses import replace
 from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
 import pytest
 
 from dashboard.components.background import background_state
-from dashboard.pages.classes import cards
+from dashboard.pages.classes import cards, comparison
 from dashboard.services import EXTENSION
 from tests.dashboard.conftest import call, drawn
 from tests.dashboard.test_inspect import deadline
@@ -169,3 +172,21 @@ def test_examples_keep_the_attack_and_lose_what_cannot_fit(client, ready):
         assert (query["attack"], query["epsilon"], query["seed"]) == (["fgsm"], ["0.3"], ["4"])
         assert "pin" not in query
         assert ("target" in query) == (place < 8)  # an image of 5 cannot be led to 5
+
+
+def test_what_all_classes_come_to_is_computed_once_and_forgotten_with_them(ready, services):
+    normal = services.normal_paths.ask("lenet5-digits", 0.5).normal
+    own = replace(normal.class_paths)
+    for found, expected in (
+        (comparison.similarity, own.similarity()),
+        (comparison.density_growth, own.density_growth()),
+    ):
+        np.testing.assert_array_equal(found(own), expected)
+        assert found(own) is found(own)
+        with pytest.raises(ValueError, match="read-only"):
+            found(own)[0] = 0
+    assert comparison.overall(own) == own.overall()
+    union = weakref.ref(comparison.similarity(own))
+    del own
+    gc.collect()
+    assert union() is None

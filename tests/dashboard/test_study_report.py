@@ -9,7 +9,7 @@ from plotly.offline import get_plotlyjs
 import dashboard.study_report as study_report
 from dashboard.study_report import main, report_html
 from dashboard.study_tables import method_label
-from engine.detection.laboratory import authors_plans
+from engine.detection.outcome import authors_plans
 from engine.errors import InvalidInputError
 
 CURVE = {"fpr": [0.0, 0.1, 1.0], "tpr": [0.0, 0.8, 1.0], "auc": 0.9, "low": 0.85, "high": 0.95}

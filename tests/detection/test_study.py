@@ -6,7 +6,7 @@ import torch
 
 from engine.attacks.catalogue import attacks
 from engine.attacks.results import attack_once, load_result, save_result
-from engine.detection.laboratory import authors_plans
+from engine.detection.outcome import authors_plans
 from engine.detection.study import Plan, correctly_classified, run_study, study_features
 from engine.errors import InvalidInputError
 

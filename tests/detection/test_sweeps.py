@@ -1,12 +1,16 @@
 """Every sweep varies what it says, and nothing else."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from engine.detection.catalogue import detectors
-from engine.detection.protocol import evaluate
+from engine.detection.protocol import evaluate, split_sources
 from engine.detection.study import study_features
 from engine.detection.sweeps import (
+    features_of,
+    run_sweep,
     seen_order,
     sweep_attacks_seen,
     sweep_last_layers,
@@ -58,16 +62,36 @@ def test_the_last_layers_are_those_of_a_partial_extraction(classifier, study, cl
 
 
 def test_parts_and_theta(classifier, digits, study, class_paths):
-    points = sweep_parts(make, classifier.module, study, class_paths, train_share=0.3)
-    assert {point.value for point in points} == {"synapses", "weights"}
+    asked, seen = [], []
 
     def at(theta, progress):
+        asked.append(theta)
         return compute_class_paths(classifier.module, digits.train, classifier.classes, theta=theta, progress=progress)
 
-    seen = []
-    swept = sweep_theta(
-        make, classifier.module, study, at, (0.3, 0.5), train_share=0.3, progress=lambda f, m: seen.append(f)
-    )
+    features_at = features_of(classifier.module, study, at)
+    swept = sweep_theta(make, features_at, (0.3, 0.5), train_share=0.3, progress=lambda f, m: seen.append(f))
+    points = sweep_parts(make, features_at, train_share=0.3)
+    assert {point.value for point in points} == {"synapses", "weights"}
+    assert asked == [0.3, 0.5, 0.5]  # what is there is not extracted again
     assert [point for point in swept if point.value == 0.5][1].auc == points[1].auc
     assert seen == sorted(seen)
     assert seen[-1] == pytest.approx(1.0)
+
+
+def test_a_sweep_is_of_the_studys_own_part_and_layers(classifier, study, class_paths):
+    features_at = features_of(classifier.module, study, lambda theta, _: class_paths, last_layers=2)
+    weights = study_features(classifier.module, study, class_paths, part="weights", last_layers=2)
+    expected = evaluate(make(), weights.normal, weights.attacked, train_share=0.3).separations["PGD"].auc
+    swept = run_sweep("parts", make, study, features_at, train_share=0.3)
+    assert next(p.auc for p in swept if (p.value, p.attack) == ("weights", "PGD")) == expected
+    layers = run_sweep("last-layers", make, study, features_at, part="weights", train_share=0.3)
+    assert {point.value for point in layers} == {1, 2}
+    assert next(p.auc for p in layers if (p.value, p.attack) == (2, "PGD")) == expected
+
+
+def test_a_value_with_nothing_to_fit_on_is_left_out(features):
+    sources = features.normal.sources
+    train, _ = split_sources(sources, 20 / len(sources), 0)
+    rare = {"PGD": features.attacked["PGD"].of(np.setdiff1d(sources, train))}  # none among the first twenty
+    points = sweep_training_size(make, replace(features, attacked=rare), [20, 60])
+    assert {point.value for point in points} == {60}

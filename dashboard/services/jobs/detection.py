@@ -18,7 +18,7 @@ from engine.attacks.catalogue import attacks
 from engine.detection.adaptive_evaluation import AdaptiveSettings
 from engine.detection.attention import AttentionSettings
 from engine.detection.experiment import detect, run_sweeps
-from engine.detection.laboratory import Detection, DetectionSettings, card_of
+from engine.detection.outcome import Detection, DetectionSettings, card_of
 from engine.detection.report import write_report
 from engine.detection.storage import save_detector
 from engine.detection.study import Plan

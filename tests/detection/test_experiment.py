@@ -1,16 +1,18 @@
 """The whole experiment on the digits: what is judged, how each detector fares, and what its report says."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from engine.detection.adaptive_evaluation import AdaptiveSettings, adaptive_images, outcome_of
 from engine.detection.attention import AttentionSettings
 from engine.detection.experiment import detect, run_sweeps
 from engine.detection.explanation import explain
 from engine.detection.features import path_features
-from engine.detection.laboratory import DetectionSettings, card_of
+from engine.detection.outcome import DetectionSettings, card_of
 from engine.detection.protocol import scores_of
 from engine.detection.report import write_report
 from engine.detection.study import Plan
@@ -56,9 +58,9 @@ def test_the_adaptive_attack_takes_images_that_judge_and_counts_what_gets_past_b
     )
     values = path_features(classifier.module, images.images, class_paths).values
     scores = scores_of(evaluation.detector, values)
-    outcome = outcome_of(evaluation, images, lambda _: scores)
+    outcome = outcome_of(evaluation, images, scores)
     assert outcome == found.adaptive["joint_similarity"]
-    assert outcome.missed == (scores <= np.quantile(evaluation.normal_scores, 0.95)).sum()
+    assert outcome.missed == (scores <= evaluation.threshold).sum()
     assert len(images.images) == outcome.misled
 
 
@@ -103,3 +105,26 @@ def test_the_report_is_plain_json_and_holds_the_sweeps(found, classifier, class_
 def test_an_unknown_sweep_is_refused(found, classifier, class_paths):
     with pytest.raises(InvalidInputError, match="nonsense"):
         run_sweeps(found, classifier, ("nonsense",), lambda theta, _: class_paths)
+
+
+def test_a_baseline_that_cannot_be_measured_says_so_before_any_attack(classifier, digits, class_paths):
+    linear = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
+    attacked = []
+
+    def progress(fraction, message):
+        attacked.append(message)
+
+    settings = DetectionSettings(PLANS, cdrp=("random_forest",))
+    with pytest.raises(InvalidInputError, match="with convolutions"):
+        detect(replace(classifier, module=linear), digits, class_paths, settings, progress=progress)
+    settings, small = DetectionSettings(PLANS, attention=AttentionSettings()), replace(digits, image_shape=(1, 8, 8))
+    with pytest.raises(InvalidInputError, match="12×12"):
+        detect(classifier, small, class_paths, settings, progress=progress)
+    assert attacked == []
+
+
+def test_the_threshold_flags_at_most_five_percent_and_the_table_uses_it(found):
+    for evaluation in found.evaluations.values():
+        assert (evaluation.normal_scores > evaluation.threshold).mean() <= 0.05
+        for attack, one in evaluation.separations.items():
+            assert one.tpr == (evaluation.scores[attack] > evaluation.threshold).mean()
