@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlencode
 
-from dashboard.study_form import STUDY_FIELDS, StudyForm, read_study_form
+from dashboard.studies.form import STUDY_FIELDS, StudyForm, read_study_form
 from engine.errors import EngineError, InvalidInputError
 from engine.registry import Entry, Parameter, Registry, Value
 
 MAX_QUERY = 4000
 MAX_VALUE = 200
+MAX_LIST = 1000
 SETTING = "set."
 
 THETA = Parameter(
@@ -186,8 +187,8 @@ class _Reader:
             self.errors[shown] = f"{shown}: no such field; a link may set {', '.join(FIELDS)}."
         elif not isinstance(value, str):
             self.errors[shown] = f"{shown}: given more than once."
-        elif len(value) > MAX_VALUE:
-            self.errors[shown] = f"{shown}: {len(value):,} characters are too many; at most {MAX_VALUE}."
+        elif len(value) > (most := MAX_LIST if name in STUDY_FIELDS else MAX_VALUE):
+            self.errors[shown] = f"{shown}: {len(value):,} characters are too many; at most {most:,}."
         else:
             self.query[name] = value
 

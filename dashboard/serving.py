@@ -21,6 +21,9 @@ from engine.locations import data_directory
 log = logging.getLogger(__name__)
 
 THREADS = 8
+# A browser keeps six open for minutes: with waitress's usual 100, the 17th person would wait for somebody to leave.
+# Most systems give a process 1,024 files.
+CONNECTIONS = 800
 # Requests under way have so long when the server is stopped; the jobs need the rest of ten seconds.
 REQUESTS_END_S = 2
 
@@ -88,8 +91,9 @@ def run(app: Dash, host: str, port: int) -> None:
 def _listen(app: Dash, host: str, port: int) -> waitress.server.BaseWSGIServer:
     try:
         server = waitress.create_server(
-            app.server, host=host, port=port, threads=THREADS, ident=None, max_request_body_size=4 * MAX_BODY_BYTES
-        )
+            app.server, host=host, port=port, threads=THREADS, ident=None, max_request_body_size=4 * MAX_BODY_BYTES,
+            connection_limit=CONNECTIONS, asyncore_use_poll=True,
+        )  # fmt: skip
     except OSError as error:
         raise click.ClickException(f"cannot listen on {host}:{port} ({error}); choose another --port.") from error
     server.task_dispatcher.shutdown = partial(server.task_dispatcher.shutdown, timeout=REQUESTS_END_S)

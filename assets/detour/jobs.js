@@ -48,8 +48,10 @@
     /* A job that was removed is not named by the address any more. */
     leave: function (asked) {
       const query = new URLSearchParams(window.location.search);
-      if (!asked || asked.do !== "remove" || query.get("job") !== asked.job) return;
-      query.delete("job");
+      if (!asked || asked.do !== "remove") return;
+      const named = ["job", "study", "detector"].filter((name) => (query.get(name) || "").startsWith(asked.job));
+      if (!named.length) return;
+      named.forEach((name) => query.delete(name));
       const text = query.toString();
       go(window.location.pathname + (text ? "?" + text : ""));
     },

@@ -38,13 +38,13 @@
 
   /* What the page itself put into a control is no choice of the visitor: it is not written into the URL, and a field that is
      wrong there (its control is empty) stays as it is until it is corrected. */
-  function withoutRendered(current, fields, rendered) {
+  function withoutRendered(current, fields, rendered, wrong) {
     const query = new URLSearchParams(current);
     const chosen = {};
     for (const [name, value] of Object.entries(fields)) {
       const text = value === null || value === undefined ? "" : String(value).trim();
       const same = text === rendered[name];
-      if (same && (text === "" || !query.has(name))) continue;
+      if (same && (!query.has(name) || wrong.includes(name))) continue;
       chosen[name] = value;
     }
     return chosen;
@@ -67,7 +67,7 @@
   }
 
   /* Another method has other scores: its threshold starts where 5 % of the normal images are flagged. */
-  function lookedAt(by, look, click, method, against, threshold) {
+  function lookedAt(by, look, current, click, method, against, threshold) {
     if (by("detect-matrix-graph.") && click) {
       const cell = click.points[0].customdata;
       if (!cell || !cell[0]) return {};
@@ -76,8 +76,10 @@
     }
     if (by("detect-method.") && method && method !== look.method) return { method, threshold: null };
     if (by("detect-against.") && against && against !== look.against) return { against };
-    if (by("detect-threshold.") && threshold !== null) {
-      return { threshold: String(threshold) === look.usual ? null : threshold };
+    const named = new URLSearchParams(current).get("method");
+    const answered = named === null || named === look.method; // else the slider is still that of another method
+    if (by("detect-threshold.") && threshold !== null && answered) {
+      return { threshold: Number(threshold) === look.usual ? null : threshold };
     }
     return {};
   }
@@ -111,7 +113,7 @@
         const given = settings[index] === null || settings[index] === undefined ? "" : String(settings[index]);
         if (!(wrong && given === "")) fields["set." + id.name] = given === usual ? null : given;
       });
-      const chosen = withoutRendered(current, fields, facts.rendered);
+      const chosen = withoutRendered(current, fields, facts.rendered, facts.wrong);
       if (chosen.target === "any") chosen.target = null;
       return commit(current, chosen);
     },
@@ -157,7 +159,7 @@
       const same = both && pair[0] === pair[1];
       const fields = { theta };
       if (!same) fields.pair = both ? pair.join("-") : null;
-      const search = commit(current, withoutRendered(current, fields, rendered));
+      const search = commit(current, withoutRendered(current, fields, rendered, facts.wrong));
       const note = same ? "Choose two different classes." : "";
       return clicked && !same ? [search, pair[0], pair[1], note] : [search, noUpdate(), noUpdate(), note];
     },
@@ -171,12 +173,12 @@
       for (const [name, values] of Object.entries(ticked)) {
         fields[name] = facts.order[name].filter((one) => (values || []).includes(one)).join(",");
       }
-      const chosen = withoutRendered(current, fields, facts.rendered);
+      const chosen = withoutRendered(current, fields, facts.rendered, facts.wrong);
       const by = (part) => triggeredIds().some((id) => id.startsWith(part));
       if (by("detect-submitted.") && submitted) {
         Object.assign(chosen, { study: submitted.job, method: null, against: null, threshold: null });
       } else if (look) {
-        Object.assign(chosen, lookedAt(by, look, click, method, against, threshold));
+        Object.assign(chosen, lookedAt(by, look, current, click, method, against, threshold));
       }
       return commit(current, chosen);
     },

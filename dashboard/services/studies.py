@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 
@@ -19,17 +19,19 @@ from dashboard.services.jobs.detection import DETECTORS, STUDY, plans_of
 from dashboard.services.jobs.detection_settings import KIND, study_settings
 from dashboard.services.jobs.job import Job
 from dashboard.services.jobs.queue import JobQueue
-from dashboard.study_form import StudyForm, read_study_form
+from dashboard.studies.form import StudyForm, read_study_form
 from engine.detection.catalogue import detectors
 from engine.detection.explanation import Explanation, explain
 from engine.detection.features import path_features
 from engine.detection.storage import DetectorCard, load_detector
+from engine.detection.study import Plan
 from engine.errors import InvalidInputError
 from engine.paths.aggregation import ClassPaths
 from engine.progress import Progress
+from engine.version import VERSION
 
 T = TypeVar("T")
-KEPT = 8
+KEPT_REPORTS, KEPT_DETECTORS = 3, 16
 MAX_NAMED = 4
 
 
@@ -74,8 +76,8 @@ class Studies:
         self._jobs = jobs
         self._classifiers = classifiers
         self._computations = computations
-        self._read: OrderedDict[Hashable, Any] = OrderedDict()
-        self._lock = threading.Lock()
+        self._reports: _Kept[Mapping[str, Any]] = _Kept(KEPT_REPORTS)
+        self._detectors: _Kept[tuple[Any, DetectorCard]] = _Kept(KEPT_DETECTORS)
 
     def submit(self, model: str, theta: float, seed: int, form: StudyForm) -> Job:
         """Puts a study in the queue; an equal one that is there already, or finished, is given back.
@@ -88,40 +90,52 @@ class Studies:
         settings = study_settings(model, classifier.key, theta, seed, form)
         return self._jobs.submit(KIND, settings, label=f"Detection of {_attacks_of(form)} · {classifier.label}")
 
-    def job(self, study: str) -> Job:
+    def job(self, study: str, model: str) -> Job:
         """The job of a study.
 
         Raises:
-            InvalidInputError: if the id is that of another kind of job.
+            InvalidInputError: if the id is that of another kind of job, or of a study of another model.
             UnknownNameError: if there is none.
         """
         job = self._jobs.job(study)
         if job.kind != KIND:
             raise InvalidInputError(f"study: the job {job.label!r} is no detection study; open it on the Jobs page.")
+        if job.settings.get("weights") != self._classifiers.get(model).classifier.key:
+            raise InvalidInputError(
+                f"study: {job.label} was made for another model, or for other weights of it. Open it from the Jobs "
+                "page, or fit the detectors anew."
+            )
         return job
 
-    def outcome(self, study: str) -> Mapping[str, Any] | None:
+    def outcome(self, study: str, model: str) -> Mapping[str, Any] | None:
         """The report of a finished study (see :mod:`engine.detection.report`); None until it is finished.
 
         Raises:
-            EngineError: if its files are damaged.
+            EngineError: if it is of another model, or its files are damaged.
         """
-        job = self.job(study)
+        job = self.job(study, model)
         if job.state != "done":
             return None
-        return self._once(("study", job.id, job.ended), lambda: _load(self._jobs.result(job) / STUDY))
+        return self._reports.get((job.id, job.ended), lambda: _load(self._jobs.result(job) / STUDY))
 
-    def plans(self, study: str) -> dict[str, tuple[str, Mapping[str, Any]]]:
-        """By the name in a study's tables: the attack and its settings."""
-        return {plan.name: (plan.attack, plan.settings) for plan in plans_of(_form_of(self.job(study)))}
+    def plan(self, study: str, model: str, name: str) -> Plan:
+        """The attack of that name in a study's tables.
+
+        Raises:
+            InvalidInputError: if there is none.
+        """
+        found = next((plan for plan in plans_of(_form_of(self.job(study, model))) if plan.name == name), None)
+        if found is None:
+            raise InvalidInputError(f"This version has no attack that makes {name[:60]!r}; fit the detectors anew.")
+        return found
 
     def finished(self, model: str) -> list[Job]:
-        """The finished studies of a model as it is now, the newest first."""
-        key = self._classifiers.get(model).classifier.key
+        """The finished studies of a model as it is now, by this version, the newest first."""
+        now = {"weights": self._classifiers.get(model).classifier.key, "version": VERSION}
         return [
             job
             for job in self._jobs.jobs()
-            if job.kind == KIND and job.state == "done" and job.settings.get("weights") == key
+            if job.kind == KIND and job.state == "done" and now.items() <= job.settings.items() and _is_readable(job)
         ]
 
     def saved(self, model: str) -> list[SavedDetector]:
@@ -167,33 +181,57 @@ class Studies:
         return self._computations.get(("judgement", classifier.key, detector, subject.key), compute)
 
     def _loaded(self, model: str, detector: tuple[str, str]) -> tuple[Any, DetectorCard]:
-        job, name = self.job(detector[0]), detector[1]
+        job, name = self.job(detector[0], model), detector[1]
         loaded = self._classifiers.get(model)
         if job.state != "done" or name not in _form_of(job).detectors:
             raise InvalidInputError(f"detector: the study {job.label!r} has no fitted detector {name!r}.")
 
         def load() -> tuple[Any, DetectorCard]:
             folder = self._jobs.result(job) / DETECTORS / name
-            return load_detector(folder, model_key=loaded.classifier.key, dataset_key=loaded.dataset.key)
+            try:
+                return load_detector(folder, model_key=loaded.classifier.key, dataset_key=loaded.dataset.key)
+            except InvalidInputError as error:  # where the files are is nothing that a browser should be told
+                raise InvalidInputError(str(error).replace(str(folder), job.label)) from error
 
-        return self._once(("detector", job.id, job.ended, name, loaded.classifier.key, loaded.dataset.key), load)
+        return self._detectors.get((job.id, job.ended, name, loaded.classifier.key, loaded.dataset.key), load)
 
-    def _once(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What was made last is kept; two that ask at the same time may both make it."""
+
+class _Kept(Generic[T]):
+    """What was read last; several that ask for the same at once read it once."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._things: OrderedDict[Hashable, T] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, read: Callable[[], T]) -> T:
         with self._lock:
-            if key in self._read:
-                self._read.move_to_end(key)
-                return self._read[key]
-        made = make()
-        with self._lock:
-            self._read[key] = made
-            while len(self._read) > KEPT:
-                self._read.popitem(last=False)
-        return made
+            if key not in self._things:
+                self._things[key] = read()
+                while len(self._things) > self._most:
+                    self._things.popitem(last=False)
+            self._things.move_to_end(key)
+            return self._things[key]
 
 
 def _form_of(job: Job) -> StudyForm:
-    return read_study_form({name: str(value) for name, value in job.settings.items()})[0]
+    """What a job was asked for.
+
+    Raises:
+        InvalidInputError: if it was asked by another version, or with an optional package that is gone.
+    """
+    form, errors = read_study_form({name: str(value) for name, value in job.settings.items()})
+    if errors:
+        raise InvalidInputError(f"{job.label}: {next(iter(errors.values()))}")
+    return form
+
+
+def _is_readable(job: Job) -> bool:
+    try:
+        _form_of(job)
+    except InvalidInputError:
+        return False
+    return True
 
 
 def _attacks_of(form: StudyForm) -> str:

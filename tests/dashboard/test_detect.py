@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -12,8 +13,8 @@ from dashboard.pages.detect import cards
 from dashboard.pages.inspect import cards as inspect_cards
 from dashboard.selection import parse_query
 from dashboard.services.computations import Pending
-from dashboard.services.jobs.detection_settings import link, study_settings
-from dashboard.study_form import StudyForm
+from dashboard.services.jobs.detection_settings import check, link, study_settings
+from dashboard.studies.form import StudyForm, attack_choices
 from engine.detection.protocol import scores_of
 from engine.errors import InvalidInputError
 from tests.dashboard.conftest import asked, call, drawn
@@ -67,7 +68,7 @@ def test_a_figure_that_a_method_does_not_have_says_so(client, study):
 
 
 def test_the_answer_always_says_how_the_detector_fares_against_one_who_knows_it(client, services, study):
-    report = services.studies.outcome(study.id)
+    report = services.studies.outcome(study.id, MODEL)
     for method in report["methods"]:
         told = json.dumps(tell(client, query(study, method=method))["summary"], ensure_ascii=False)
         fares = report["methods"][method]["adaptive"]
@@ -76,7 +77,7 @@ def test_the_answer_always_says_how_the_detector_fares_against_one_who_knows_it(
 
 
 def test_the_threshold_decides_what_is_flagged_and_what_is_wrong(client, services, study):
-    details = services.studies.outcome(study.id)["methods"]["joint_similarity"]
+    details = services.studies.outcome(study.id, MODEL)["methods"]["joint_similarity"]
     normal, attacked = np.array(details["normal"]["scores"]), np.array(details["attacked"]["FGSM"]["scores"])
     threshold = float(np.median(attacked))
     told = tell(client, query(study, threshold=f"{threshold:.10g}"))
@@ -105,7 +106,7 @@ def test_a_missed_image_opens_under_the_studys_attack_with_its_detector(client, 
         None,
         (study.id, "joint_similarity"),
     )
-    details = services.studies.outcome(study.id)["methods"]["joint_similarity"]["attacked"]["DeepFool"]
+    details = services.studies.outcome(study.id, MODEL)["methods"]["joint_similarity"]["attacked"]["DeepFool"]
     place = details["sources"].index(int(selection.image.removeprefix("test:")))
     deadline(lambda: services.normal_paths.ask(MODEL, 0.5).normal)
     class_paths = services.normal_paths.ask(MODEL, 0.5).normal.class_paths
@@ -156,7 +157,7 @@ def test_saved_detectors_are_offered_for_their_model_alone(services, study):
 
 
 def test_a_saved_forest_scores_as_the_study_did(services, study):
-    details = services.studies.outcome(study.id)["methods"]["random_forest"]
+    details = services.studies.outcome(study.id, MODEL)["methods"]["random_forest"]
     estimator, card = services.studies._loaded(MODEL, (study.id, "random_forest"))
     assert card.threshold == pytest.approx(details["threshold"], abs=1e-5)
     assert len(scores_of(estimator, np.array([card.usual]))) == 1
@@ -241,3 +242,74 @@ def test_weights_that_changed_since_fail_the_job(services):
     job = services.jobs.submit("detection", study_settings(MODEL, "0" * 64, 0.5, 0, FORM), label="changed")
     deadline(lambda: services.jobs.job(job.id).has_ended)
     assert "has changed since" in services.jobs.job(job.id).error
+
+
+def test_a_study_of_another_model_is_not_shown_under_this_one(client, services, study, monkeypatch):
+    other = services.choices.get(MODEL).classifier
+    changed = replace(services.choices.get(MODEL), classifier=replace(other, key="0" * 64))
+    monkeypatch.setattr(services.choices, "get", lambda name: changed)
+    assert "another model" in follow(client, query(study)).text
+    response = drawn(client, cards.ROC, inputs_of(query(study)))
+    assert response[cards.ROC.part("place")]["className"] == "figure-place is-error"
+    assert "another model" in json.dumps(response)
+    assert services.studies.saved(MODEL) == []
+    with pytest.raises(InvalidInputError, match="another model"):
+        services.studies.card(MODEL, (study.id, "joint_similarity"))
+
+
+def test_a_removed_study_is_said_to_be_gone(client):
+    told = follow(client, f"?model={MODEL}&study={'e' * 32}").json["response"]
+    assert "there is no such job" in json.dumps(told["detect-status"])
+
+
+def test_a_threshold_of_ones_own_judges_on_inspect_too(client, services, study):
+    search = f"?model={MODEL}&image=test:3&attack=deepfool&detector={study.id}:joint_similarity&study={study.id}"
+    told = asked(
+        client, "inspect-judged", [("inspect-judged", "children")],
+        [("inspect-selection", "data", f"{search}&method=joint_similarity&threshold=1000")],
+    )  # fmt: skip
+    assert "your threshold 1e+03" in json.dumps(told)
+    told = asked(
+        client, "inspect-judged", [("inspect-judged", "children")],
+        [("inspect-selection", "data", f"{search}&method=random_forest&threshold=1000")],
+    )  # fmt: skip
+    assert "your threshold" not in json.dumps(told)
+
+
+def test_links_to_mistakes_repeat_the_studys_seed_and_judge_with_its_detector(client, study):
+    for href in hrefs(tell(client, query(study, threshold="0", seed=7))["missed"]):
+        asked_for = parse_qs(urlsplit(href).query)
+        assert asked_for["seed"] == ["0"]
+        assert asked_for["detector"] == [f"{study.id}:joint_similarity"]
+
+
+def test_all_attacks_can_be_ticked_and_a_long_link_is_refused_without_harm(client, services):
+    everything = parse_query("?attacks=" + ",".join(attack_choices()), services.choices)
+    assert not everything.errors
+    assert len(everything.selection.study_form.attacks) == len(attack_choices())
+    long = "?method=" + "x" * 5000
+    assert follow(client, long).status_code == 200
+    answer = call(
+        client, [("detect-chosen", "children"), ("detect-earlier", "children")],
+        [("detect-selection", "data", long), ("detect-outcome", "data", None)],
+    )  # fmt: skip
+    assert answer.status_code == 200
+
+
+def test_lists_come_in_one_order_so_that_the_same_choice_is_the_same_study(services):
+    given = parse_query("?sweeps=theta,training-size&attacks=bim,fgsm", services.choices).selection.study_form
+    assert given.sweeps == ("training-size", "theta")
+    assert given.attacks == (("fgsm", None), ("bim", None))
+
+
+def test_a_study_of_another_version_is_not_offered(services, study):
+    assert study.settings["version"]
+    assert study.id in [job.id for job in services.studies.finished(MODEL)]
+    settings = dict(study.settings) | {"version": "0.0.0", "images": "44"}
+    assert check(settings)["version"] != "0.0.0"
+
+
+def test_too_few_images_to_fit_on_are_refused_before_the_attacks(services):
+    settings = dict(services.studies.submit(MODEL, 0.5, 0, FORM).settings) | {"images": "20", "share": "0.01"}
+    with pytest.raises(InvalidInputError, match="to fit on"):
+        check(settings)

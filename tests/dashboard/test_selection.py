@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dashboard.selection import FIELDS, MAX_QUERY, Selection, SelectionError, parse_fields, parse_query
-from dashboard.study_form import STUDY_FIELDS, StudyForm, attack_choices
+from dashboard.studies.form import STUDY_FIELDS, StudyForm, attack_choices
 from engine.attacks.catalogue import attacks as real_attacks
 
 
@@ -49,7 +49,7 @@ FORMS = st.builds(
     ),
     detectors=st.just(("joint_similarity",)) | st.just(("joint_similarity", "random_forest", "ada_boost")),
     baselines=st.sampled_from([(), ("cdrp",), ("cdrp", "attention")]),
-    sweeps=st.sampled_from([(), ("theta",), ("theta", "parts")]),
+    sweeps=st.sampled_from([(), ("theta",), ("parts", "theta")]),
     images=st.integers(20, 10_000),
     part=st.sampled_from(["synapses", "weights"]),
     layers=st.integers(0, 1000),

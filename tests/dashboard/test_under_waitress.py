@@ -150,3 +150,17 @@ def test_foreign_hosts_and_cross_site_posts_are_refused(server):
     assert ask(server, "GET", "/", headers={"Host": "evil.example"})[0] == 400
     crossing = {"Content-Type": "application/json", "Origin": "http://evil.example"}
     assert ask(server, "POST", "/_dash-update-component", "{}", crossing)[0] in (400, 403)
+
+
+def test_a_hundred_browsers_that_keep_their_connections_shut_nobody_out(server):
+    held = [http.client.HTTPConnection(urlparse(server.address).netloc, timeout=10) for _ in range(6 * 100)]
+    try:
+        for connection in held:
+            connection.connect()
+        for connection in (held[0], held[-1]):
+            connection.request("GET", "/healthz")
+            assert connection.getresponse().read()
+        assert ask(server, "GET", "/healthz")[0] == 200
+    finally:
+        for connection in held:
+            connection.close()

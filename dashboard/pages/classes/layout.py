@@ -57,7 +57,8 @@ def _facts(services: Services, parsed: Parsed) -> dict[str, object]:
     """What the browser's part of the controls needs to know."""
     pair = parsed.values.get("pair")
     rendered = {"theta": shown_value(parsed.values.get("theta")), "pair": "-".join(map(str, pair)) if pair else ""}
-    return {"model": parsed.values.get("model"), "datasets": services.choices.datasets(), "rendered": rendered}
+    facts = {"model": parsed.values.get("model"), "datasets": services.choices.datasets()}
+    return facts | {"rendered": rendered, "wrong": list(parsed.errors)}
 
 
 def _sentence(services: Services, parsed: Parsed) -> html.Div:

@@ -12,13 +12,15 @@ from dashboard.pages.detect import cards, ids
 from dashboard.pages.detect.form import chosen_words
 from dashboard.pages.detect.layout import SHELL
 from dashboard.pages.shell import tie
+from dashboard.selection import Parsed
 from dashboard.services import Services
 from dashboard.services.jobs.detection_settings import link
 from dashboard.services.jobs.job import Job
-from dashboard.study_form import STUDY_FIELDS
+from dashboard.studies.form import STUDY_FIELDS
 from engine.errors import EngineError
 
 EARLIER = 6
+_ENDED = {"failed": "failed", "cancelled": "was cancelled", "interrupted": "was interrupted"}
 
 
 def register(app: Dash, services: Services) -> None:
@@ -62,7 +64,8 @@ def _register_words(app: Dash, services: Services) -> None:
     )
     def tell(search: str, _outcome: str | None) -> tuple[object, object]:
         parsed = services.parse(search)
-        words = "…" if "attacks" in parsed.errors else chosen_words(parsed.values["study_form"])
+        form = parsed.values.get("study_form")
+        words = "…" if form is None or "attacks" in parsed.errors else chosen_words(form)
         if "model" not in parsed.values:
             return words, None
         return words, _earlier(services.studies.finished(parsed.values["model"]), parsed.values.get("study"))
@@ -100,7 +103,8 @@ def _register_fit(app: Dash, services: Services) -> None:
         if not clicks:
             return no_update, no_update, no_update
         parsed = services.parse(search)
-        wrong = [text for name, text in parsed.errors.items() if name in ("model", "theta", "seed", *STUDY_FIELDS)]
+        asked = ("link", "model", "theta", "seed", *STUDY_FIELDS)
+        wrong = [text for name, text in parsed.errors.items() if name in asked]
         if wrong:
             return no_update, no_update, _problem(" ".join(wrong))
         try:
@@ -128,21 +132,24 @@ def _register_following(app: Dash, services: Services) -> None:
         State(ids.FOLLOWED, "data"),
     )
     def follow(_tick: object, search: str, followed: str | None) -> tuple[object, ...]:
-        status, token = _look_after(services, services.parse(search).values.get("study"))
+        status, token = _look_after(services, services.parse(search))
         seen = fingerprint([status, token])
         if seen == followed:
             raise PreventUpdate
         return status, token, token is None, seen
 
 
-def _look_after(services: Services, study: str | None) -> tuple[object, str | None]:
+def _look_after(services: Services, parsed: Parsed) -> tuple[object, str | None]:
     """What is said about a study, and once it is finished a token that changes when its outcome does."""
-    if study is None:
+    study, model = parsed.values.get("study"), parsed.values.get("model")
+    if "study" in parsed.errors:  # it was removed, perhaps while this page was open
+        return dbc.Alert(parsed.errors["study"], color="warning", class_name="mt-3"), None
+    if study is None or model is None:
         return None, None
     try:
-        job = services.studies.job(study)
+        job = services.studies.job(study, model)
         if job.state == "done":
-            services.studies.outcome(study)
+            services.studies.outcome(study, model)
             return None, f"{job.id}|{job.ended}"
     except EngineError as error:
         return dbc.Alert(str(error), color="danger", class_name="mt-3"), None
@@ -154,7 +161,7 @@ def _state_of(job: Job) -> object:
     where = dcc.Link("Jobs", href=f"/jobs?job={job.id}")
     if job.has_ended:
         reason = f": {job.error}" if job.error else "."
-        text = [f"This study is {job.state}{reason} Run it again on the page ", where, "."]
+        text = [f"This study {_ENDED[job.state]}{reason} It can be run again on the page ", where, "."]
         return dbc.Alert(text, color="danger" if job.state == "failed" else "warning", class_name="mt-3")
     if job.state == "queued":
         words = "next in the queue" if job.position == 1 else f"number {job.position} in the queue"

@@ -17,9 +17,9 @@ from dashboard.figures.sweep import sweep_curves
 from dashboard.figures.theme import Theme
 from dashboard.frame import THEME
 from dashboard.pages.detect import cards, ids
-from dashboard.pages.detect.view import View, method_labels, view_or_wait
+from dashboard.pages.detect.view import NOTHING_TO_DETECT, View, method_labels, view_or_wait
 from dashboard.services import Services
-from dashboard.study_tables import method_label
+from dashboard.studies.words import method_label
 
 DrawView = Callable[[View, Theme], go.Figure]
 
@@ -47,13 +47,13 @@ def _from_query(services: Services, draw: DrawView) -> Callable[..., go.Figure]:
 
 def _matrix(view: View, theme: Theme) -> go.Figure:
     if not view.report["table"]:
-        raise Nothing("No attack succeeded on an image that judges, so there is nothing to detect.")
+        raise Nothing(NOTHING_TO_DETECT)
     return auc_matrix(view.report["table"], method_labels(view.report), theme)
 
 
 def _require_attack(view: View) -> None:
     if view.against is None:
-        raise Nothing("No attack succeeded on an image that judges, so there is nothing to detect.")
+        raise Nothing(NOTHING_TO_DETECT)
 
 
 def _roc(view: View, theme: Theme) -> go.Figure:
@@ -84,4 +84,6 @@ def _sweep(view: View, theme: Theme, kind: str | None) -> go.Figure:
     points = sweeps[kind].get(view.method)
     if points is None:
         raise Nothing(f"Only the path's detectors are swept; {method_label(view.method)} is a baseline.")
+    if not points:
+        raise Nothing("No attack succeeded on an image to fit on, whatever was varied. Take more images.")
     return sweep_curves(kind, points, theme)

@@ -12,7 +12,7 @@ from dashboard.components.icons import icon
 from dashboard.pages.detect import ids
 from dashboard.selection import SEED, Parsed
 from dashboard.services import Services
-from dashboard.study_form import (
+from dashboard.studies.form import (
     BASELINES,
     BUDGET,
     IMAGES,

@@ -88,6 +88,7 @@ def _facts(services: Services, parsed: Parsed) -> dict[str, object]:
         "model": parsed.values.get("model"),
         "datasets": services.choices.datasets(),
         "rendered": rendered(parsed),
+        "wrong": list(parsed.errors),
         "order": {name: list(options) for name, options in list_options().items()},
     }
 

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from dash import Dash, Input, Output, State, no_update
 
-from dashboard.components.controls import shown_value
 from dashboard.components.figure_card import Nothing, Waiting
 from dashboard.pages.detect import ids
 from dashboard.pages.detect.view import View, method_labels, view_or_wait
 from dashboard.services import Services
-from dashboard.study_form import SWEPT
+from dashboard.studies.form import SWEPT
 from engine.errors import EngineError
 
 STEPS = 400
@@ -37,11 +36,15 @@ def register(app: Dash, services: Services) -> None:
     )
     def offer(search: str, _outcome: str | None, known: dict | None) -> Sequence[object]:
         try:
-            view = view_or_wait(services, services.select(search))
+            selection = services.select(search)
+            view = view_or_wait(services, selection)
         except (EngineError, Waiting, Nothing):  # the errors above, the status and the cards say so
             return [no_update] * 9
-        look = {"study": view.study, "method": view.method, "against": view.against, "usual": _usual(view)}
-        if look == known:  # a threshold that is being dragged is left alone
+        look = {"study": view.study, "method": view.method, "against": view.against, "usual": view.usual_threshold}
+        look["dragged"] = selection.threshold is not None
+        if known and look == known | {"dragged": True}:  # the threshold is being dragged: the slider is left alone
+            return [*[no_update] * 8, no_update if look == known else look]
+        if look == known:
             return [no_update] * 9
         methods = [{"value": name, "label": text} for name, text in method_labels(view.report).items()]
         attacks = [{"value": name, "label": name} for name in view.details["curves"]]
@@ -63,11 +66,6 @@ def register(app: Dash, services: Services) -> None:
             return no_update, no_update
         options = [{"value": kind, "label": SWEPT[kind]} for kind in sweeps]
         return options, chosen if chosen in sweeps else next(iter(sweeps), None)
-
-
-def _usual(view: View) -> str:
-    """The usual threshold as the slider holds it: while it is there, the URL names none."""
-    return shown_value(float(view.usual_threshold))
 
 
 def _extent(view: View) -> tuple[float, float]:

@@ -43,16 +43,20 @@ def _sources(scores: np.ndarray, sources: Sequence[int], threshold: float, *, be
 
 def _attacked(services: Services, selection: Selection, view: View) -> Selection:
     """The selection that repeats the attack of the study, with the detector that is looked at."""
-    attack, settings = services.studies.plans(view.study)[view.against]
-    parameters = {parameter.name: parameter for parameter in services.choices.attacks[attack].parameters}
+    assert view.against is not None
+    plan = services.studies.plan(view.study, selection.model, view.against)
+    settings = plan.settings
+    parameters = {parameter.name: parameter for parameter in services.choices.attacks[plan.attack].parameters}
     epsilon = settings.get("epsilon", parameters["epsilon"].default) if "epsilon" in parameters else None
     return replace(
         selection,
-        attack=attack,
+        attack=plan.attack,
         epsilon=epsilon,
+        seed=int(view.report["settings"]["seed"]),
         settings=tuple(sorted((name, value) for name, value in settings.items() if name != "epsilon")),
         target=None,
         pin=None,
+        method=view.method,
         detector=(view.study, view.method) if view.method in detectors else None,
     )
 

@@ -12,7 +12,7 @@ from dashboard.pages.detect.mistakes import mistakes
 from dashboard.pages.detect.view import view_or_wait
 from dashboard.pages.detect.words import adaptive_table, attack_table, confusion, contrast_table, summary
 from dashboard.services import Services
-from dashboard.study_report import report_html
+from dashboard.studies.report import report_html
 from engine.errors import EngineError
 
 

@@ -11,7 +11,9 @@ import numpy as np
 from dashboard.components.figure_card import Nothing, Waiting
 from dashboard.selection import Selection
 from dashboard.services import Services
-from dashboard.study_tables import method_label
+from dashboard.studies.words import method_label
+
+NOTHING_TO_DETECT = "No attack succeeded on an image that the detectors are judged on, so there is nothing to detect."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +63,7 @@ def view_or_wait(services: Services, selection: Selection) -> View:
         Nothing: for a method or an attack that the study does not have.
         EngineError: if it cannot be read.
     """
-    report = services.studies.outcome(selection.study) if selection.study else None
+    report = services.studies.outcome(selection.study, selection.model) if selection.study else None
     if report is None or selection.study is None:
         raise Waiting
     methods = list(report["methods"])

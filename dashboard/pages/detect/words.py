@@ -8,16 +8,15 @@ from typing import Any
 import dash_bootstrap_components as dbc
 from dash import html
 
-from dashboard.pages.adaptive import adaptive_line
-from dashboard.pages.detect.view import View
-from dashboard.study_tables import method_label
+from dashboard.pages.detect.view import NOTHING_TO_DETECT, View
+from dashboard.studies.words import CONTRAST, CONTRAST_EXPLAINED, adaptive_line, method_label
 
 
 def summary(view: View) -> list[object]:
     """How surely the method tells attacked images from normal ones, and how it fares against one who knows it."""
     rows = [row for row in view.report["table"] if row["method"] == view.method]
     if not rows:
-        return ["No attack succeeded on an image that judges, so there is nothing to detect."]
+        return [NOTHING_TO_DETECT]
     ranked = sorted(rows, key=lambda row: row["auc"])
     worst, best = ranked[0], ranked[-1]
     found = f"{100 * sum(row['tpr at 5 % fpr'] for row in rows) / len(rows):.0f} %"
@@ -37,7 +36,7 @@ def summary(view: View) -> list[object]:
             f" worst ({worst['auc']:.3f})",
         ]
     parts += [f"; where it flags 5 % of the normal images, it finds {found} of the attacked ones. "]
-    return [*parts, adaptive_line(view.details["adaptive"])]
+    return [*parts, adaptive_line(view.details["adaptive"], view.method)]
 
 
 def adaptive_table(report: Mapping[str, Any]) -> html.Div:
@@ -86,21 +85,15 @@ def attack_table(report: Mapping[str, Any]) -> html.Table:
 
 def contrast_table(report: Mapping[str, Any]) -> object:
     """Latent attention by its authors' measures; nothing where it was not measured."""
-    if not report["contrast"]:
+    measured = report.get("contrast")
+    if not measured:
         return None
-    shares = ("true_positive", "true_negative", "recovery", "invariance")
     rows = [
-        (f"{row['attack']}, {row['images']}", f"{row['attacked']:,}", *[_number(row[name], ".1%") for name in shares])
-        for row in report["contrast"]
+        (f"{row['attack']}, {row['images']}", f"{row['attacked']:,}", *[_number(row[name], ".1%") for name in CONTRAST])
+        for row in measured
     ]
-    heads = ("latent attention", "attacked", "called adversarial", "normal called normal", "true class", "same class")
-    explained = (
-        "Of the attacked images: their mask is not taken for what the model says; is still taken for the true class; "
-        "is taken for what the clean mask is taken for. In the second rows only images whose clean mask is recognised."
-    )
-    return html.Div(
-        [_table(heads, rows), html.P(explained, className="small text-body-secondary mb-0")], className="mt-3"
-    )
+    note = html.P(CONTRAST_EXPLAINED, className="small text-body-secondary mb-0")
+    return html.Div([_table(("latent attention", "attacked", *CONTRAST.values()), rows), note], className="mt-3")
 
 
 def _number(value: float | None, form: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import urlencode
 
 import dash_bootstrap_components as dbc
 from dash import dcc, html
@@ -13,7 +14,7 @@ from dashboard.pages.inspect import ids
 from dashboard.selection import SETTING, Parsed
 from dashboard.services import Services
 from dashboard.settings import MAX_UPLOAD_BYTES
-from dashboard.study_form import preset_label
+from dashboard.studies.form import preset_label
 
 # What the list of targets holds for an untargeted attack; assets/detour/selection.js knows it too.
 ANY_CLASS = "any"
@@ -221,9 +222,10 @@ def detector_choice(services: Services, parsed: Parsed) -> html.Div:
     saved = services.studies.saved(parsed.values["model"]) if "model" in parsed.values else []
     options = {NO_DETECTOR: "no detector", **{one.key: one.label for one in saved}}
     field = choice_field(ids.DETECTOR, "Detector", options, shown_detector(parsed), invalid="detector" in parsed.errors)
+    fit_at = "/detect?" + urlencode({"model": parsed.values["model"]}) if "model" in parsed.values else "/detect"
     words = html.Span(["Detector: ", field], hidden=not saved, className="sentence")
     link = html.Span(
-        ["No detector has been fitted for this model yet; ", dcc.Link("fit one", href="/detect"), "."],
+        ["No detector has been fitted for this model yet; ", dcc.Link("fit one", href=fit_at), "."],
         className="small",
         hidden=bool(saved),
     )

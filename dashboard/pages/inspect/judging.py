@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import dash_bootstrap_components as dbc
 import numpy as np
@@ -14,13 +15,13 @@ from dashboard.components.retry import ASK_AGAIN, DONE, retry_input, retry_outpu
 from dashboard.figures.contributions import contributions
 from dashboard.figures.theme import Theme
 from dashboard.frame import THEME
-from dashboard.pages.adaptive import adaptive_line
 from dashboard.pages.inspect import cards, ids
 from dashboard.selection import Selection, SelectionError
 from dashboard.services import Services
 from dashboard.services.computations import Pending
 from dashboard.services.inspection import Subject
 from dashboard.services.studies import Judgement
+from dashboard.studies.words import adaptive_line
 from engine.detection.catalogue import detectors
 from engine.detection.explanation import Explanation
 from engine.errors import EngineError
@@ -74,7 +75,15 @@ def judgement(services: Services, selection: Selection, subject: Subject) -> Jud
         raise EngineError(work.error)
     if work.normal is None:
         raise Pending(work.fraction, f"class paths at θ = {card.theta:g}, {work.message}")
-    return services.studies.judge(selection.model, selection.detector, subject, work.normal.class_paths)
+    found = services.studies.judge(selection.model, selection.detector, subject, work.normal.class_paths)
+    own = own_threshold(selection)
+    return found if own is None else replace(found, explanation=replace(found.explanation, threshold=own))
+
+
+def own_threshold(selection: Selection) -> float | None:
+    """The threshold that was dragged on the Detect page, where it is that of the detector that judges here."""
+    looked_at = (selection.study, selection.method)
+    return selection.threshold if looked_at == selection.detector else None
 
 
 def _attacked(services: Services, selection: Selection) -> Subject:
@@ -92,10 +101,11 @@ def _verdict(services: Services, selection: Selection, chosen: tuple[str, str]) 
         html.Strong(detectors[chosen[1]].label),
         " calls the attacked image ",
         _called(told),
-        f": score {told.score:.3g}, threshold {told.threshold:.3g}. {_layers(told)}It calls the original ",
+        f": score {told.score:.3g}, {'your ' if own_threshold(selection) is not None else ''}threshold "
+        f"{told.threshold:.3g}. {_layers(told)}It calls the original ",
         _called(clean.explanation),
         f" (score {clean.explanation.score:.3g}). ",
-        adaptive_line(card.adaptive),
+        adaptive_line(card.adaptive, chosen[1]),
     ]
     source, _, number = selection.image.partition(":")
     if source == "test" and int(number) in card.train_images:

@@ -105,6 +105,7 @@ def _facts(services: Services, parsed: Parsed) -> dict[str, Any]:
         "has_epsilon": any(parameter.name == "epsilon" for parameter in parameters),
         "detector": shown_detector(parsed),
         "presets": preset_fields(services, attack) if attack else {},
+        "wrong": list(parsed.errors),
         "rendered": _rendered(parsed, [parameter.name for parameter in parameters]),
         "defaults": {parameter.name: shown_value(parameter.default) for parameter in parameters},
     }

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dashboard.selection import SEED, THETA
 from dashboard.services import Services
 from dashboard.services.jobs.job import Job
-from dashboard.study_form import BASELINES, BUDGET, IMAGES, LAYERS, PART, SHARE, SWEPT, attack_choices
+from dashboard.studies.form import BASELINES, BUDGET, IMAGES, LAYERS, PART, SHARE, SWEPT, attack_choices
 from engine.detection.catalogue import detectors
 
 # Settings mean the same in every kind of job that has them.

@@ -13,7 +13,7 @@ from dashboard.services.class_paths import class_paths_file
 from dashboard.services.classifiers import Classifiers, LoadedClassifier
 from dashboard.services.jobs.job import JobContext
 from dashboard.services.storage import CACHE
-from dashboard.study_form import StudyForm, attack_choices, field_text, read_study_form
+from dashboard.studies.form import StudyForm, attack_choices, field_text, read_study_form
 from engine.attacks.catalogue import attacks
 from engine.detection.adaptive_evaluation import AdaptiveSettings
 from engine.detection.attention import AttentionSettings
@@ -50,7 +50,9 @@ def run(settings: Mapping[str, Any], folder: Path, progress: Progress, context: 
     classifier = loaded.classifier
     if settings.get("weights", classifier.key) != classifier.key:
         raise InvalidInputError(f"The model {classifier.label} has changed since this was asked for; ask for it anew.")
-    form, _ = read_study_form({name: str(value) for name, value in settings.items()})
+    form, errors = read_study_form({name: str(value) for name, value in settings.items()})
+    if errors:  # it was asked for by another version, or with an optional package that is gone
+        raise InvalidInputError(next(iter(errors.values())))
     cache = context.server.data_dir / CACHE
 
     def class_paths(theta: float, report: Progress) -> ClassPaths:

@@ -11,7 +11,6 @@ from typing import Any
 
 from engine.attacks.catalogue import attacks
 from engine.detection.catalogue import detectors
-from engine.detection.sweeps import SWEEPS
 from engine.errors import InvalidInputError
 from engine.registry import Parameter
 
@@ -28,7 +27,12 @@ IMAGES = Parameter(
     help="Test images that the model classifies correctly; each is attacked by every attack.",
 )  # fmt: skip
 PART = Parameter(
-    "part", "Compare", "choice", "synapses", choices=("synapses", "weights"), help="What of the paths is compared."
+    "part",
+    "Part of the paths",
+    "choice",
+    "synapses",
+    choices=("synapses", "weights"),
+    help="What of the paths is compared.",
 )
 LAYERS = Parameter("layers", "Layers", "int", 0, low=0, high=1000, help="Only the last so many layers; 0 takes all.")
 SHARE = Parameter(
@@ -131,7 +135,7 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "attacks": _read_attacks,
     "detectors": _read_detectors,
     "baselines": lambda text: _listed("baselines", text, BASELINES),
-    "sweeps": lambda text: _listed("sweeps", text, SWEEPS),
+    "sweeps": lambda text: _listed("sweeps", text, SWEPT),
     "images": IMAGES.parse,
     "part": PART.parse,
     "layers": LAYERS.parse,

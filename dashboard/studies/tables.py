@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
+from dashboard.studies.words import CONTRAST, CONTRAST_EXPLAINED, adaptive_line, is_path_detector, method_label
 from engine.attacks.catalogue import attacks
-from engine.detection.catalogue import QIU, detectors
-from engine.detection.outcome import ATTENTION, authors_plans
+from engine.detection.catalogue import QIU
+from engine.detection.outcome import authors_plans
 
 Study = Mapping[str, Any]
 
@@ -23,24 +24,8 @@ PAPER: Final[Mapping[str, str]] = {
     "random images": "93.85% detected",
 }
 _PAPER_MODEL = "lenet5-mnist"
-_CDRP = "cdrp + "
 _ATTACKS_A_TABLE = 7  # more columns do not fit a printed page
-_CONTRAST: Final[Mapping[str, str]] = {
-    "true_positive": "called adversarial",
-    "true_negative": "normal called normal",
-    "recovery": "true class",
-    "invariance": "same class",
-}
 _NOTE = 'class="note"'
-
-
-def method_label(method: str) -> str:
-    """What a person reads for a method of a study."""
-    if method.startswith(_CDRP):
-        return f"CDRP · {method_label(method.removeprefix(_CDRP))}"
-    if method == ATTENTION:
-        return "Latent attention"
-    return detectors[method].label if method in detectors else method
 
 
 def tag(name: str, text: object, attributes: str = "") -> str:
@@ -193,15 +178,11 @@ def _paper_note(paper: Mapping[str, str]) -> str:
 
 def adaptive_list(study: Study) -> str:
     """How each detector fares against an attack that knows it; nothing where that was not measured."""
-    lines = []
-    for method, found in study["methods"].items():
-        one = found.get("adaptive")
-        if one:
-            text = (
-                f": an attack that knows the detector (L∞ ≤ {one['epsilon']:g}, {one['steps']:,} steps) gets past "
-                f"it on {one['missed']:,} of {one['images']:,} images; it misleads the classifier on {one['misled']:,}."
-            )
-            lines.append(f"<li>{tag('b', method_label(method))}{escape(text)}</li>")
+    lines = [
+        f"<li>{tag('b', method_label(method))}: {escape(adaptive_line(found['adaptive'], method))}</li>"
+        for method, found in study["methods"].items()
+        if found.get("adaptive")
+    ]
     return f"<h2>An attack that knows the detector</h2><ul>{''.join(lines)}</ul>" if lines else ""
 
 
@@ -210,21 +191,19 @@ def contrast_part(study: Study) -> str:
     rows = [
         "<tr>"
         + tag("th", f"{row['attack']}, {row['images']}")
-        + "".join(tag("td", _fixed(row[name], ".1%")) for name in _CONTRAST)
+        + "".join(tag("td", _fixed(row[name], ".1%")) for name in CONTRAST)
         + "</tr>"
         for row in study.get("contrast") or ()
     ]
-    text = (
-        "Called adversarial: the mask of the attacked image is not taken for what the model says. True class: it is "
-        "still taken for the true one. Same class: it is taken for what the clean image's mask is taken for."
-    )
-    heading = "<h2>Latent attention by its authors' measures</h2>"
-    return f"{heading}{_table(('attack', *_CONTRAST.values()), rows)}{tag('p', text, _NOTE)}" if rows else ""
+    if not rows:
+        return ""
+    table = _table(("attack", *CONTRAST.values()), rows)
+    return f"<h2>Latent attention by its authors' measures</h2>{table}{tag('p', CONTRAST_EXPLAINED, _NOTE)}"
 
 
 def path_methods(study: Study) -> list[str]:
     """The detectors that look at paths."""
-    return [method for method in study["methods"] if not method.startswith(_CDRP) and method != ATTENTION]
+    return [method for method in study["methods"] if is_path_detector(method)]
 
 
 def _plan_words(plan: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """A detection study as one HTML page that needs nothing else: to keep, to print, to send.
 
-``python -m dashboard.study_report FOLDER MODEL [options of "python -m engine detect fit"]`` runs the study and writes
+``python -m dashboard.studies.report FOLDER MODEL [options of "python -m engine detect fit"]`` runs the study and writes
 ``study.json`` and ``report.html``; with ``--from study.json`` it only makes the page.
 """
 
@@ -23,18 +23,18 @@ from dashboard.figures.roc import roc_curves
 from dashboard.figures.scores import score_histogram
 from dashboard.figures.sweep import AXES, sweep_curves
 from dashboard.figures.theme import GRAPH_CONFIG
-from dashboard.study_tables import (
+from dashboard.studies.tables import (
     Study,
     adaptive_list,
     attack_table,
     auc_tables,
     contrast_part,
-    method_label,
     opening,
     path_methods,
     settings_of,
     tag,
 )
+from dashboard.studies.words import method_label
 from engine.command_line.detect_fit import fit
 from engine.detection.catalogue import QIU
 from engine.detection.metrics import FALSE_POSITIVE_RATE
@@ -249,4 +249,4 @@ def main(folder: Path, model_and_options: tuple[str, ...], source: Path | None) 
 
 
 if __name__ == "__main__":
-    main(prog_name="python -m dashboard.study_report")
+    main(prog_name="python -m dashboard.studies.report")
