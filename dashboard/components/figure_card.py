@@ -16,6 +16,7 @@ from dashboard.figures.table import figure_table
 from dashboard.figures.theme import GRAPH_CONFIG
 from dashboard.selection import SelectionError
 from dashboard.services.computations import Pending
+from dashboard.services.drawings import Drawings
 from engine.errors import EngineError
 
 Draw = Callable[..., go.Figure]
@@ -121,15 +122,16 @@ def _method(card: Card) -> dbc.Modal:
     )
 
 
-def register_card(app: Dash, card: Card, draw: Draw, inputs: Sequence[Input]) -> None:
+def register_card(app: Dash, drawings: Drawings, card: Card, draw: Draw, inputs: Sequence[Input]) -> None:
     """Registers the callbacks of a card.
 
     Args:
         app: the application.
+        drawings: keeps figures, so that a view that was drawn before is there at once.
         card: the card; it must be in a page's layout.
         draw: makes the figure from the values of ``inputs``. An EngineError is shown in the card; :class:`Waiting`
             and Pending keep the skeleton, and after Pending the card asks again; :class:`Nothing` says why it is empty.
-        inputs: what the figure depends on.
+        inputs: what the figure depends on: first the query string, then plain values.
     """
 
     @app.callback(
@@ -143,7 +145,7 @@ def register_card(app: Dash, card: Card, draw: Draw, inputs: Sequence[Input]) ->
     )
     def update(*values: object) -> tuple[object, object, str, object, bool]:
         try:
-            return *_state(draw, values[:-1]), None, DONE
+            return *_state(lambda: drawings.get(card.name, values[:-1], draw)), None, DONE
         except Pending as pending:
             return no_update, None, "figure-place is-waiting", working_words(pending), ASK_AGAIN
 
@@ -158,10 +160,10 @@ def register_card(app: Dash, card: Card, draw: Draw, inputs: Sequence[Input]) ->
     _register_exports(app, card, draw, [State(one.component_id, one.component_property) for one in inputs])
 
 
-def _state(draw: Draw, values: Sequence[object]) -> tuple[object, object, str]:
+def _state(figure: Callable[[], object]) -> tuple[object, object, str]:
     """The figure, the message in its place, and the class of that place."""
     try:
-        return draw(*values), None, "figure-place"
+        return figure(), None, "figure-place"
     except Waiting:
         return no_update, None, "figure-place is-waiting"
     except Nothing as reason:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
 import flask
@@ -14,6 +14,7 @@ from dashboard.services.cache import ResultCache
 from dashboard.services.class_paths import NormalPaths
 from dashboard.services.classifiers import Classifiers
 from dashboard.services.computations import Computations, Pending
+from dashboard.services.drawings import Drawings
 from dashboard.services.inspection import Inspections
 from dashboard.services.jobs.kinds import MODULE
 from dashboard.services.jobs.queue import JobQueue
@@ -26,6 +27,8 @@ from engine.errors import EngineError
 log = logging.getLogger(__name__)
 
 EXTENSION = "detour"
+# Of the results in memory, one part in so many are figures.
+FIGURES_SHARE = 4
 
 
 class Choices(Classifiers):
@@ -60,6 +63,7 @@ class Services:
         inspections: results for one image.
         normal_paths: class paths and normal similarities, computed in the background.
         studies: detection studies, and the detectors that they fitted.
+        drawings: figures that were drawn before.
         jobs: long work in processes of its own; to be closed when the application ends.
         warning: what visitors should know about this server, "" for nothing.
     """
@@ -71,6 +75,7 @@ class Services:
     normal_paths: NormalPaths
     jobs: JobQueue
     studies: Studies
+    drawings: Drawings
     warning: str = ""
 
     @classmethod
@@ -90,14 +95,16 @@ class Services:
         try:
             uploads = Uploads(settings.data_dir / "uploads")
             choices = Choices(settings, uploads, jobs)
-            computations = Computations(ResultCache(settings.memory_bytes))
+            shown = settings.memory_bytes // FIGURES_SHARE
+            drawings = Drawings(ResultCache(shown), lambda search: _identity(choices, search))
+            computations = Computations(ResultCache(settings.memory_bytes - shown))
             inspections = Inspections(choices, uploads, computations)
             studies = Studies(jobs, choices, computations)
             normal_paths = NormalPaths(choices, cache, settings.cache_bytes)
         except BaseException:  # also a signal to end: the queue has processes by now
             jobs.close()
             raise
-        return cls(settings, choices, uploads, inspections, normal_paths, jobs, studies, warning)
+        return cls(settings, choices, uploads, inspections, normal_paths, jobs, studies, drawings, warning)
 
     def parse(self, search: str | None) -> Parsed:
         """Reads a query string."""
@@ -133,6 +140,15 @@ class Services:
             log.warning("the first view cannot be prepared: %s", error)
         except Pending:
             log.info("the first view takes longer than usual; it is still being computed")
+
+
+def _identity(choices: Choices, search: str) -> Hashable | None:
+    """What a view depends on besides its query string; None for one that cannot be shown."""
+    parsed = parse_query(search, choices)
+    if parsed.errors:
+        return None
+    loaded = choices.get(parsed.values["model"])
+    return loaded.classifier.key, loaded.dataset.key
 
 
 def current_services() -> Services:

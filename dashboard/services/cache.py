@@ -46,9 +46,11 @@ class ResultCache:
 
 
 def weight(result: object) -> int:
-    """Bytes of the arrays in a result, wherever they are in its fields; a little for everything else."""
+    """Bytes of the arrays and texts in a result, wherever they are in its fields; a little for everything else."""
     if isinstance(result, np.ndarray):
         return int(result.nbytes)
+    if isinstance(result, str):
+        return 100 + len(result)
     if dataclasses.is_dataclass(result) and not isinstance(result, type):
         return 100 + sum(weight(getattr(result, field.name)) for field in dataclasses.fields(result))
     if isinstance(result, Mapping):

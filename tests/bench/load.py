@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from statistics import median
+from statistics import fmean
 
 import numpy as np
 import psutil
@@ -126,8 +126,8 @@ def _kinds(answers: Sequence[Answer], costs: Sequence[Answer]) -> list[dict]:
         {
             "kind": kind,
             "asked": asked[kind],
-            "alone_ms": 1000 * median(one.seconds for one in each),
-            "kb": median(one.size for one in each) / 1000,
+            "alone_ms": 1000 * fmean(one.seconds for one in each),
+            "kb": fmean(one.size for one in each) / 1000,
         }
         for kind, each in cost.items()
     ]

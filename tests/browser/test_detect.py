@@ -88,7 +88,7 @@ def test_a_second_study_is_cancelled_and_says_so(visit, site):
     page.click("#job-tray-open")
     page.locator("#job-tray").get_by_role("button", name=re.compile("Cancel")).click()
     page.keyboard.press("Escape")
-    expect(page.locator("#detect-status")).to_contain_text("This study is cancelled")
+    expect(page.locator("#detect-status")).to_contain_text("This study was cancelled")
     page.locator("#detect-status").get_by_role("link", name="Jobs").click()
     expect(page).to_have_url(re.compile(r"/jobs\?job="))
     expect(page.locator("#jobs-table")).to_contain_text("cancelled")

@@ -39,7 +39,7 @@ def register(app: Dash, services: Services) -> None:
         (cards.DENSITY, _density),
         (cards.GROWTH, _growth),
     ):
-        register_card(app, card, _drawing(services, draw), inputs)
+        register_card(app, services.drawings, card, _drawing(services, draw), inputs)
 
 
 def _register_browser_side(app: Dash) -> None:

@@ -33,12 +33,12 @@ def register(app: Dash, services: Services) -> None:
         (cards.SCORES, _scores),
         (cards.COEFFICIENTS, _coefficients),
     ):
-        register_card(app, card, _from_query(services, draw), inputs)
+        register_card(app, services.drawings, card, _from_query(services, draw), inputs)
 
     def sweep(search: str, theme: Theme, _outcome: str | None, kind: str | None) -> go.Figure:
         return _sweep(view_or_wait(services, services.select(search)), theme, kind)
 
-    register_card(app, cards.SWEEP, sweep, [*inputs, Input(ids.SWEPT, "value")])
+    register_card(app, services.drawings, cards.SWEEP, sweep, [*inputs, Input(ids.SWEPT, "value")])
 
 
 def _from_query(services: Services, draw: DrawView) -> Callable[..., go.Figure]:

@@ -40,9 +40,11 @@ def register(app: Dash, services: Services) -> None:
         (cards.DENSITY, _density),
     )
     for card, draw in drawn:
-        register_card(app, card, _from_query(services, draw), [selection, theme])
+        register_card(app, services.drawings, card, _from_query(services, draw), [selection, theme])
     for rank, card in ((1, cards.RANK_1), (2, cards.RANK_2)):
-        register_card(app, card, _from_query(services, _similarity_of_rank(rank)), [selection, theme, paths])
+        register_card(
+            app, services.drawings, card, _from_query(services, _similarity_of_rank(rank)), [selection, theme, paths]
+        )
 
 
 def _from_query(services: Services, draw: Draw) -> Callable[..., go.Figure]:

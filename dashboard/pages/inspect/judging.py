@@ -58,7 +58,7 @@ def register(app: Dash, services: Services) -> None:
         found = judgement(services, selection, _attacked(services, selection)).explanation
         return contributions(found.names, found.contributions, theme)
 
-    register_card(app, cards.DETECTOR, draw, [Input(ids.SELECTION, "data"), Input(THEME, "data")])
+    register_card(app, services.drawings, cards.DETECTOR, draw, [Input(ids.SELECTION, "data"), Input(THEME, "data")])
 
 
 def judgement(services: Services, selection: Selection, subject: Subject) -> Judgement:
