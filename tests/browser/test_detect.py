@@ -8,7 +8,8 @@ from playwright.sync_api import expect
 from tests.browser.pages import drawn, serious_problems, settled
 from tests.conftest import running_app
 
-pytestmark = pytest.mark.browser
+# A study takes its time: left to CI.
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 MODEL = "model=lenet5-digits"
 
 
@@ -104,7 +105,6 @@ def test_a_wrong_form_says_what_is_wrong_and_starts_nothing(visit, site):
     expect(page).not_to_have_url(re.compile("study="))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("width", [1440, 768, 400])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_page_is_accessible_and_fits(visit, site, width, theme):

@@ -43,6 +43,12 @@ def services(app):
 
 
 @pytest.fixture
+def drawn_anew(services, monkeypatch):
+    """No figure is kept: what it is drawn from is changed behind the services' back."""
+    monkeypatch.setattr(services.drawings, "_identity", lambda search: None)
+
+
+@pytest.fixture
 def client(app):
     return app.server.test_client()
 

@@ -137,6 +137,7 @@ def test_figures_are_drawn_without_classes_that_have_no_path(client, unclassifie
         assert response[card.part("graph")]["figure"]["data"][0]["x"] == list("23456789")
 
 
+@pytest.mark.usefixtures("drawn_anew")
 def test_failed_class_paths_are_an_error_in_every_card(client, services, monkeypatch):
     failed = SimpleNamespace(error="the disk is full.", normal=None)
     monkeypatch.setattr(type(services.normal_paths), "ask", lambda *_: failed)

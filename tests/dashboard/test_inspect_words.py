@@ -162,6 +162,7 @@ def test_the_strip_stays_while_its_images_do(client):
     assert "inspect-strip" in told_image(client, "?model=lenet5-digits&image=test:16", shown)
 
 
+@pytest.mark.usefixtures("drawn_anew")
 def test_a_failed_class_path_is_an_error_in_its_card(client, services, monkeypatch):
     failed = SimpleNamespace(error="the disk is full.", normal=None, asked=1.0)
     monkeypatch.setattr(type(services.normal_paths), "ask", lambda *_: failed)
@@ -170,6 +171,7 @@ def test_a_failed_class_path_is_an_error_in_its_card(client, services, monkeypat
     assert "the disk is full." in str(response[cards.RANK_1.part("message")])
 
 
+@pytest.mark.usefixtures("drawn_anew")
 def test_a_line_against_an_empty_class_path_is_left_out(client, services, monkeypatch):
     deadline(lambda: services.normal_paths.ask("lenet5-digits", 0.5).normal)
     work = services.normal_paths.ask("lenet5-digits", 0.5)

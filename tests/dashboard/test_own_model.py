@@ -132,6 +132,7 @@ def started(*options):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.slow
 def test_a_pickle_named_as_a_checkpoint_is_refused_by_the_command_and_not_run(tmp_path):
     file = tmp_path / "model.pt"
     file.write_bytes(pickle.dumps(Payload(tmp_path / "was_run")))

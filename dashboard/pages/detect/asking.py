@@ -95,26 +95,28 @@ def _register_fit(app: Dash, services: Services) -> None:
         Output(ids.SUBMITTED, "data"),
         Output(JOBS_ASKED, "data", allow_duplicate=True),
         Output(ids.FIT_NOTE, "children"),
+        Output(ids.FORM, "open"),
         Input(ids.FIT, "n_clicks"),
         State(ids.SELECTION, "data"),
         prevent_initial_call=True,
     )
-    def submit(clicks: int | None, search: str) -> tuple[object, object, object]:
+    def submit(clicks: int | None, search: str) -> tuple[object, ...]:
         if not clicks:
-            return no_update, no_update, no_update
+            raise PreventUpdate
         parsed = services.parse(search)
         asked = ("link", "model", "theta", "seed", *STUDY_FIELDS)
         wrong = [text for name, text in parsed.errors.items() if name in asked]
         if wrong:
-            return no_update, no_update, _problem(" ".join(wrong))
+            return no_update, no_update, _problem(" ".join(wrong)), True
         try:
             job = services.studies.submit(
                 parsed.values["model"], parsed.values["theta"], parsed.values["seed"], parsed.values["study_form"]
             )
         except EngineError as error:
-            return no_update, no_update, _problem(str(error))
+            return no_update, no_update, _problem(str(error)), True
         note = "This very study was made before; here is its outcome." if job.state == "done" else None
-        return {"job": job.id, "click": clicks}, f"{job.id} {clicks}", note
+        is_open = False  # the form makes way for what follows
+        return {"job": job.id, "click": clicks}, f"{job.id} {clicks}", note, is_open
 
 
 def _problem(text: str) -> html.Span:

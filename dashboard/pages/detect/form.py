@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import dash_bootstrap_components as dbc
 from dash import html
@@ -27,7 +28,7 @@ from dashboard.studies.form import (
 )
 from engine.detection.catalogue import detectors
 
-SETTINGS = (IMAGES, SHARE, PART, LAYERS, BUDGET, SEED)
+SETTINGS = (IMAGES, SHARE, PART, LAYERS, BUDGET, replace(SEED, label="Seed"))
 LISTS = {
     "attacks": ids.ATTACKS,
     "detectors": ids.DETECTORS,
@@ -112,6 +113,7 @@ def study_form(parsed: Parsed, *, is_open: bool) -> html.Details:
             ),
             html.Div(fields, className="settings-form mt-3"),
         ],
+        id=ids.FORM,
         className="more mt-2",
         open=is_open or bool(set(errors) & {*STUDY_FIELDS, "seed"}),
     )

@@ -11,6 +11,7 @@ SWEEPS = "detect-sweeps"
 SETTING = "detect-setting"
 CHOSEN = "detect-chosen"
 
+FORM = "detect-form"
 FIT = "detect-fit"
 FIT_NOTE = "detect-fit-note"
 SUBMITTED = "detect-submitted"
