@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.attacks.catalogue import attacks
 from engine.datasets.dataset import Dataset
@@ -24,7 +23,6 @@ from engine.network.classifiers import Classifier
 from engine.paths.path import Part
 
 ATTENTION = "latent attention"
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,16 +118,8 @@ def _when(job: Job) -> html.Span:
 
 
 def _actions(job: Job, kinds: Registry[object]) -> html.Div:
-    buttons: list[object] = []
     link = result_link(kinds, job)
-    if link:
-        words = [
-            icon("bi-box-arrow-up-right", "me-1"),
-            "Result",
-            html.Span(f": {job.label}", className="visually-hidden"),
-        ]
-        classes = "btn btn-sm btn-outline-primary small-button"
-        buttons.append(dcc.Link(words, href=link, id=f"jobs-result-{job.id}", className=classes))
+    buttons: list[object] = [_result_button(job, link)] if link else []
     if not job.has_ended:
         buttons.append(order_button("cancel", job, PLACE, worded=True))
     elif job.state != "done":
