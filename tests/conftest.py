@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -74,13 +75,20 @@ def running_app(home, *options):
     return running_server(home, [sys.executable, "-u", "app.py", "--port", "0", "--data-dir", str(home), *options])
 
 
+def _heed_ctrl_c():
+    """A shell that runs the tests in the background lets them ignore SIGINT, and what they start inherits that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def running_server(home, command, **environment):
     """A command that starts the app and prints its address; its output goes to server.log in ``home``."""
     log = home / "server.log"
     with open(log, "w") as output:
         environment = os.environ | {"DETOUR_HOME": str(home)} | environment
-        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env=environment)
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env=environment, preexec_fn=_heed_ctrl_c
+        )
     try:
         found = None
         for _ in range(600):

@@ -73,7 +73,7 @@ def test_an_adopted_job_that_is_killed_is_interrupted(queues, only_submits, tmp_
 @pytest.mark.slow
 def test_a_job_that_died_with_its_server_is_interrupted_at_once(queues, only_submits, tmp_path):
     with server_process(tmp_path) as server:
-        job = only_submits.submit("sleep", {"seconds": 1.5}, label="long")
+        job = only_submits.submit("sleep", {"seconds": 5}, label="long")
         pid = running(only_submits, job).pid
         server.kill()
         server.wait()
