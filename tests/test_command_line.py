@@ -21,6 +21,7 @@ def run_json(*arguments):
     return json.loads(run(*arguments, "--json").stdout)
 
 
+@pytest.mark.slow
 def test_models_and_datasets_are_listed():
     assert {"lenet5-digits", "lenet5-mnist", "resnet50"} <= {row["name"] for row in run_json("models")}
     digits = next(row for row in run_json("datasets") if row["name"] == "digits")

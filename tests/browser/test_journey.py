@@ -63,6 +63,7 @@ def test_a_person_attacks_an_image_and_shares_the_view(visit, tmp_path):
     expect(page.locator("#inspect-verdict")).to_have_text(stronger)
 
 
+@pytest.mark.slow
 def test_back_and_forward_faster_than_the_page_draws_end_at_the_view_of_the_address(visit):
     page = visit("/?image=test:1")
     settled(page)
