@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from engine.errors import CheckpointError
-from engine.files import write_atomically
+from engine.files import DAMAGED_ARCHIVE, write_atomically
 from engine.network.normalize import Normalize
 
 # An archive may also hold an optimiser's state (twice the weights); beyond that it is not a checkpoint of the model.
@@ -161,7 +161,7 @@ def _check_inflation(path: Path, needed: int) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+    except DAMAGED_ARCHIVE as error:
         raise CheckpointError(f"{path.name} is a damaged archive ({error}); copy or save it again.") from error
     limit = ARCHIVE_FACTOR * needed + ARCHIVE_SLACK
     if unpacked > limit:

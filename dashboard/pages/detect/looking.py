@@ -7,12 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from dash import Dash, Input, Output, State, no_update
 
-from dashboard.components.figure_card import Nothing, Waiting
 from dashboard.pages.detect import ids
-from dashboard.pages.detect.view import View, method_labels, view_or_wait
+from dashboard.pages.detect.view import View, method_labels, view_or_none
 from dashboard.services import Services
 from dashboard.studies.form import SWEPT
-from engine.errors import EngineError
 
 STEPS = 400
 
@@ -35,11 +33,10 @@ def register(app: Dash, services: Services) -> None:
         State(ids.LOOK, "data"),
     )
     def offer(search: str, _outcome: str | None, known: dict | None) -> Sequence[object]:
-        try:
-            selection = services.select(search)
-            view = view_or_wait(services, selection)
-        except (EngineError, Waiting, Nothing):  # the errors above, the status and the cards say so
+        found = view_or_none(services, search)
+        if found is None:
             return [no_update] * 9
+        selection, view = found
         look = {"study": view.study, "method": view.method, "against": view.against, "usual": view.usual_threshold}
         look["dragged"] = selection.threshold is not None
         if known and look == known | {"dragged": True}:  # the threshold is being dragged: the slider is left alone
@@ -60,10 +57,10 @@ def register(app: Dash, services: Services) -> None:
         State(ids.SWEPT, "value"),
     )
     def offer_sweeps(_outcome: str | None, search: str, chosen: str | None) -> tuple[object, object]:
-        try:
-            sweeps = view_or_wait(services, services.select(search)).report["sweeps"]
-        except (EngineError, Waiting, Nothing):
+        found = view_or_none(services, search)
+        if found is None:
             return no_update, no_update
+        sweeps = found[1].report["sweeps"]
         options = [{"value": kind, "label": SWEPT[kind]} for kind in sweeps]
         return options, chosen if chosen in sweeps else next(iter(sweeps), None)
 

@@ -9,7 +9,7 @@ from dash import Dash, Input, Output, State, ctx, no_update
 from dashboard.components.figure_card import Nothing, Waiting, file_download
 from dashboard.pages.detect import ids
 from dashboard.pages.detect.mistakes import mistakes
-from dashboard.pages.detect.view import view_or_wait
+from dashboard.pages.detect.view import view_or_none, view_or_wait
 from dashboard.pages.detect.words import adaptive_table, attack_table, confusion, contrast_table, summary
 from dashboard.services import Services
 from dashboard.studies.report import report_html
@@ -54,10 +54,10 @@ def register(app: Dash, services: Services) -> None:
     def save(as_page: int | None, as_json: int | None, search: str) -> object:
         if not (as_page or as_json):
             return no_update
-        try:
-            report = view_or_wait(services, services.select(search)).report
-        except (EngineError, Waiting, Nothing):
+        found = view_or_none(services, search)
+        if found is None:
             return no_update
+        report = found[1].report
         if ctx.triggered_id == ids.REPORT_JSON:
             return file_download("study.json", json.dumps(report).encode(), "application/json")
         return file_download("study.html", report_html(report).encode(), "text/html")

@@ -12,6 +12,7 @@ from dashboard.components.figure_card import Nothing, Waiting
 from dashboard.selection import Selection
 from dashboard.services import Services
 from dashboard.studies.words import method_label
+from engine.errors import EngineError
 
 NOTHING_TO_DETECT = "No attack succeeded on an image that the detectors are judged on, so there is nothing to detect."
 
@@ -76,6 +77,15 @@ def view_or_wait(services: Services, selection: Selection) -> View:
         raise Nothing(f"This study judged no attack {against[:60]!r}; it judged: {', '.join(attacks)}.")
     usual = report["methods"][method]["threshold"]
     return View(selection.study, report, method, against, usual if selection.threshold is None else selection.threshold)
+
+
+def view_or_none(services: Services, search: str) -> tuple[Selection, View] | None:
+    """A query string's selection and outcome; None where there is none: the page's status and its cards say why."""
+    try:
+        selection = services.select(search)
+        return selection, view_or_wait(services, selection)
+    except (EngineError, Waiting, Nothing):
+        return None
 
 
 def method_labels(report: Mapping[str, Any]) -> dict[str, str]:
