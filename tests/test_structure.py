@@ -15,6 +15,9 @@ ALLOWED = {
     "attacks": {"network", "datasets"},
     "paths": {"network", "datasets"},
     "detection": {"network", "datasets", "attacks", "paths"},
+    "sensitivity": {"network", "datasets", "attacks"},
+    "route": {"network", "datasets", "attacks", "sensitivity"},
+    "attribution": {"network", "datasets"},
     "hardening": {"network", "datasets", "attacks", "paths"},
 }
 

@@ -13,18 +13,16 @@ from torch import nn
 
 from engine.attacks.base import AttackResult
 from engine.attacks.catalogue import attacks
+from engine.attacks.pairs import correctly_classified
 from engine.attacks.results import attack_once
 from engine.datasets.dataset import ImageSet
 from engine.detection.features import PathFeatures, path_features
 from engine.detection.protocol import Samples
 from engine.errors import InvalidInputError
-from engine.network.state import evaluating
 from engine.paths.aggregation import ClassPaths
 from engine.paths.path import Part
 from engine.progress import Progress, silent, span
 from engine.registry import Value
-
-SEARCH_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +77,6 @@ class StudyFeatures:
     normal: Samples
     attacked: Mapping[str, Samples]
     names: tuple[str, ...]
-
-
-def correctly_classified(model: nn.Module, images: ImageSet, count: int) -> npt.NDArray[np.int64]:
-    """The places of the first ``count`` images that the model classifies correctly; fewer if there are not so many."""
-    found: list[npt.NDArray[np.int64]] = []
-    with evaluating(model), torch.no_grad():
-        like = next(model.parameters())
-        for first in range(0, len(images), SEARCH_BATCH):
-            rows = np.arange(first, min(first + SEARCH_BATCH, len(images)))
-            logits = model(images.images(rows).to(like))
-            sound = torch.isfinite(logits).all(dim=1).cpu().numpy()  # NaN would win argmax
-            found.append(rows[sound & (logits.argmax(dim=1).cpu().numpy() == images.labels[rows])])
-            if sum(map(len, found)) >= count:
-                break
-    return np.concatenate(found)[:count]
 
 
 def run_study(

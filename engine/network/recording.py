@@ -57,6 +57,11 @@ class Runner:
             keep(node, values[node], args, kwargs)
         raise AssertionError("a traced graph always ends in an output")
 
+    def target(self, name: str) -> Any:
+        """What the step of that name applies: a module, a function, or a tensor method's name."""
+        node = next(node for node in self.module.graph.nodes if node.name == name)
+        return self.module.get_submodule(str(node.target)) if node.op == "call_module" else node.target
+
     def _step(self, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if node.op == "get_attr":
             return _attribute(self.module, str(node.target))

@@ -68,6 +68,11 @@ MULTIPLY: tuple[Callable[..., Any] | str, ...] = (operator.mul, operator.imul, t
 # Wrapped by the libraries that define them, so known by name; they drop whole branches in training and nothing in eval.
 _DROPS_BRANCHES = ("stochastic_depth", "drop_path")
 GATES = ("sigmoid", "hardsigmoid", "softmax")
+# Steps that bend the values of a layer, by name without underscores; dropout, identity and batch norm do not.
+_ACTIVATIONS = frozenset(
+    ("relu", "relu6", "leakyrelu", "prelu", "rrelu", "elu", "celu", "selu", "gelu", "silu", "mish", "sigmoid",
+     "logsigmoid", "tanh", "softplus", "softsign", "hardswish", "hardsigmoid", "hardtanh", "threshold", "clamp")
+)  # fmt: skip
 
 _BY_FUNCTION = {function: kind for kind, functions in _FUNCTIONS.items() for function in functions}
 _BY_METHOD = {method: kind for kind, methods in _METHODS.items() for method in methods}
@@ -85,6 +90,15 @@ def kind_of_call(target: Callable[..., Any] | str) -> Kind | None:
     if getattr(target, "__name__", "") in _DROPS_BRANCHES:
         return Kind.SAME_POSITION
     return _BY_FUNCTION.get(target)
+
+
+def is_activation(target: Callable[..., Any] | str | nn.Module) -> bool:
+    """Whether a step is an activation function."""
+    if isinstance(target, str):
+        name = target
+    else:
+        name = type(target).__name__ if isinstance(target, nn.Module) else getattr(target, "__name__", "")
+    return name.lower().replace("_", "") in _ACTIVATIONS
 
 
 def writes_in_place(

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from engine.attacks.catalogue import attacks
+from engine.attacks.pairs import correctly_classified
 from engine.attacks.results import attack_once, load_result, save_result
 from engine.detection.outcome import authors_plans
-from engine.detection.study import Plan, correctly_classified, run_study, study_features
+from engine.detection.study import Plan, run_study, study_features
 from engine.errors import InvalidInputError
 
 
