@@ -52,7 +52,7 @@ class Pairs:
     @property
     def misled(self) -> npt.NDArray[np.bool_]:
         """(N,) whether the attacked copy is given another class."""
-        return self.predictions != self.labels
+        return np.not_equal(self.predictions, self.labels)
 
     def of(self, rows: npt.NDArray[np.int64] | npt.NDArray[np.bool_] | slice) -> Pairs:
         """The pairs of some rows."""
