@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import torch
 
 from engine.command_line.options import output_file, usable_device
 from engine.command_line.printing import progress_bar, verb
@@ -83,24 +84,26 @@ def fetch(dataset: str) -> Any:
 )
 @click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), help="The recipe's if not given.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="The recipe's if not given.")
+@click.option("--threads", default=1, type=click.IntRange(min=1), help="Of the CPU; another number, other weights.")
 @click.option("--device", default="cpu", callback=usable_device, help="cpu or cuda.")
 @click.option("--download", is_flag=True, help="Fetch the data set if its files are not here.")
 @click.option("--output", type=output_file(".safetensors"), help="A .safetensors file; by default among your models.")
 @verb
 def train(
     architecture: str, dataset: str, seed: int, epochs: int | None, learning_rate: float | None, batch_size: int | None,
-    device: str, download: bool, output: Path | None,
+    threads: int, device: str, download: bool, output: Path | None,
 ) -> Any:  # fmt: skip
     """Train ARCHITECTURE by the project's recipe and save it with its card."""
     data = _dataset(dataset, download)
     with progress_bar(f"train {architecture}") as report:
         module, training = train_classifier(
-            architecture, data, epochs=epochs, seed=seed, lr=learning_rate, batch_size=batch_size, device=device,
-            progress=report,
+            architecture, data, epochs=epochs, seed=seed, lr=learning_rate, batch_size=batch_size, threads=threads,
+            device=device, progress=report,
         )  # fmt: skip
     target = output or data_directory() / "models" / f"{architecture}-{data.name}-seed{seed}.safetensors"
     target.parent.mkdir(parents=True, exist_ok=True)
-    card = save_checkpoint(module, target, training.card())
+    stored = torch.float16 if training.recipe.stored == "float16" else None
+    card = save_checkpoint(module, target, training.card(), dtype=stored)
     return {
         "file": target,
         "test accuracy": training.test_accuracy,

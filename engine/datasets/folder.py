@@ -65,8 +65,9 @@ def folder_dataset(
     image_shape: tuple[int, int, int] | None = None,
     progress: Progress = silent,
 ) -> Dataset:
-    """Reads a folder of images, one subfolder a class; classes are in alphabetical order.
+    """Reads a folder of images, one subfolder a class.
 
+    Classes are in alphabetical order; the images of a split take turns by class.
     With ``train`` and ``test`` (or ``val``, ``validation``) subfolders, these are the splits. Otherwise the split is
     fixed by file names alone: within each class, the fifth of the images (at least one) whose names have the smallest
     SHA-256 are the test images. Hidden files and files that are not images are left out.
@@ -128,8 +129,14 @@ def _find_splits(path: Path) -> tuple[tuple[Split, Split], tuple[str, ...]]:
     else:
         pairs = {name: _divide(path / name, files) for name, files in _classes_of(path).items()}
     classes = tuple(sorted(pairs))
-    halves = ([(file, index) for index, name in enumerate(classes) for file in pairs[name][half]] for half in (0, 1))
-    return (next(halves), next(halves)), classes
+    train_split, test_split = (_in_turn([pairs[name][half] for name in classes]) for half in (0, 1))
+    return (train_split, test_split), classes
+
+
+def _in_turn(files_of_classes: list[list[Path]]) -> Split:
+    """The first image of each class, then the second of each: analyses that take the first images take all classes."""
+    split = [(place, index, file) for index, files in enumerate(files_of_classes) for place, file in enumerate(files)]
+    return [(file, index) for _, index, file in sorted(split, key=lambda one: one[:2])]
 
 
 def _classes_of(path: Path) -> dict[str, list[Path]]:

@@ -85,7 +85,7 @@ def train_classifier(
     device: str = "cpu",
     progress: Progress = silent,
 ) -> tuple[nn.Module, TrainingReport]:
-    """Trains an architecture of the catalogue on a data set, without augmentation.
+    """Trains an architecture of the catalogue on a data set, without attacks.
 
     Settings that are not given come from :mod:`engine.hardening.recipes`. The same seed and number of threads give
     the same weights bit for bit on one machine's CPU; the global random state and thread count are left as they were.
@@ -104,6 +104,8 @@ def train_classifier(
         model = build_model(architecture, len(data.classes), data.image_shape, mean=mean, std=std).to(device)
         loss, accuracy = _fit(model, data.train, recipe, seed, progress)
         model.cpu().eval()
+        if recipe.stored == "float16":
+            model.half().float()
         test_accuracy = evaluate_accuracy(model, data.test)
     progress(1.0, f"Test accuracy {test_accuracy:.2%}")
     report = TrainingReport(
@@ -182,6 +184,7 @@ def _fit(
     optimizer = _optimizer(model, recipe)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     order = torch.Generator().manual_seed(seed)
+    changes = torch.Generator().manual_seed(seed + 1)  # one of its own: the order is that of a recipe without changes
     losses, accuracies = [], []
     for epoch in range(recipe.epochs):
         model.train()
@@ -190,7 +193,8 @@ def _fit(
         for step in range(per_epoch):
             chosen = shuffled[step * recipe.batch_size : (step + 1) * recipe.batch_size]
             labels = torch.as_tensor(images.labels[chosen])
-            loss, hits = _step(model, optimizer, images.images(chosen), labels)
+            batch = augmented(images.images(chosen), recipe, changes)
+            loss, hits = _step(model, optimizer, batch, labels, recipe.precision == "bfloat16")
             if not np.isfinite(loss):
                 raise EngineError(
                     f"the loss became {loss} in epoch {epoch + 1}, batch {step + 1}; lower the learning rate."
@@ -205,13 +209,34 @@ def _fit(
     return losses, accuracies
 
 
+def augmented(images: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> torch.Tensor:
+    """Images (N, C, H, W), each mirrored and shifted at random as far as the recipe says so."""
+    if recipe.flips:
+        mirrored = torch.rand(len(images), generator=generator) < 0.5
+        images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
+    if recipe.crop_padding:
+        height, width, border = images.shape[2], images.shape[3], recipe.crop_padding
+        padded = nn.functional.pad(images, (border,) * 4)
+        rows, columns = torch.randint(0, 2 * border + 1, (2, len(images), 1), generator=generator)
+        y = (rows + torch.arange(height))[:, None, :, None]
+        x = (columns + torch.arange(width))[:, None, None, :]
+        channels = torch.arange(images.shape[1])[None, :, None, None]
+        images = padded[torch.arange(len(images))[:, None, None, None], channels, y, x]
+    return images
+
+
 def _step(
-    model: nn.Module, optimizer: torch.optim.Optimizer, images: torch.Tensor, labels: torch.Tensor
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    is_bfloat16: bool,
 ) -> tuple[float, int]:
     """One optimisation step; gives the batch's mean loss and the number of images that were right before it."""
     device = next(model.parameters()).device
     images, labels = images.to(device), labels.to(device)
-    logits = model(images)
+    with torch.autocast(device.type, torch.bfloat16, enabled=is_bfloat16):
+        logits = model(images).float()
     loss = nn.functional.cross_entropy(logits, labels)
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]

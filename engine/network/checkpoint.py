@@ -42,11 +42,14 @@ class LoadedCheckpoint:
     non_finite: tuple[str, ...]
 
 
-def save_checkpoint(module: nn.Module, path: Path, card: Mapping[str, Any]) -> dict[str, Any]:
+def save_checkpoint(
+    module: nn.Module, path: Path, card: Mapping[str, Any], *, dtype: torch.dtype | None = None
+) -> dict[str, Any]:
     """Writes the weights as safetensors to ``path`` and the card as JSON beside it, each in one piece or not at all.
 
     The card gains ``parameters`` (their number) and ``sha256`` (of the weights file), by which a later reader notices
-    a card and weights that do not belong together. Returns the card as written.
+    a card and weights that do not belong together. Returns the card as written. ``dtype`` is that of the parameters in
+    the file, for half the size; as they are if None. Loading gives them the module's own.
 
     Raises:
         CheckpointError: if ``path`` does not end in ``.safetensors``.
@@ -55,6 +58,8 @@ def save_checkpoint(module: nn.Module, path: Path, card: Mapping[str, Any]) -> d
         raise CheckpointError(f"checkpoints are saved as .safetensors; got {path.name!r}.")
     # Clones, because safetensors refuses tensors that share memory.
     state = {name: value.detach().cpu().clone().contiguous() for name, value in module.state_dict().items()}
+    if dtype is not None:
+        state |= {name: state[name].to(dtype) for name, _ in module.named_parameters()}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, lambda temporary: save_file(state, temporary))
     parameters = sum(parameter.numel() for parameter in module.parameters())

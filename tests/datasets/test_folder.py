@@ -131,3 +131,15 @@ def test_truncated_file_is_named_when_it_is_read(folder):
     data = folder_dataset(folder)
     with pytest.raises(DatasetError, match=r"dog/cut\.png: cannot be read"):
         [split.images(range(len(split))) for split in (data.train, data.test)]
+
+
+def test_the_images_of_a_split_take_turns_by_class(tmp_path):
+    for name, count in (("a", 3), ("b", 1), ("c", 2)):
+        for split in ("train", "test"):
+            for place in range(count):
+                file = tmp_path / split / name / f"{place}.png"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                Image.new("L", (4, 4), 10 * place).save(file)
+    data = folder_dataset(tmp_path)
+    assert data.test.labels.tolist() == [0, 1, 2, 0, 2, 0]
+    assert (data.test.pixels(np.arange(6))[:, 0, 0, 0]).tolist() == [0, 0, 0, 10, 10, 20]

@@ -10,7 +10,8 @@ import torch
 from engine.datasets.catalogue import load_dataset
 from engine.datasets.dataset import ArrayImages, Dataset
 from engine.errors import Cancelled, EngineError, InvalidInputError
-from engine.hardening.training import channel_statistics, evaluate_accuracy, train_classifier
+from engine.hardening.recipes import RECIPES, Recipe
+from engine.hardening.training import augmented, channel_statistics, evaluate_accuracy, train_classifier
 from engine.network.checkpoint import save_checkpoint
 from engine.network.classifiers import load_classifier
 
@@ -126,3 +127,42 @@ def test_shipped_weights_can_be_trained_again(name):
         .mean()
     )
     assert agree > 0.97
+
+
+def test_images_are_mirrored_and_shifted_within_their_border():
+    images = torch.rand(200, 3, 6, 6) + 1
+    recipe = Recipe("adam", 1e-3, 0.0, 10, 1, flips=True, crop_padding=2)
+    changed = augmented(images, recipe, torch.Generator().manual_seed(0))
+    places = set()
+    padded = torch.nn.functional.pad(images, (2, 2, 2, 2))
+    for before, after in zip(padded, changed, strict=True):
+        found = [
+            (mirrored, y, x)
+            for mirrored in (False, True)
+            for y in range(5)
+            for x in range(5)
+            if torch.equal((before.flip(2) if mirrored else before)[:, y : y + 6, x : x + 6], after)
+        ]
+        assert len(found) == 1
+        places.update(found)
+    assert len(places) > 40  # of the 50 there are
+
+
+def test_a_recipe_without_augmentation_leaves_the_images_alone():
+    images = torch.rand(3, 1, 4, 4)
+    assert augmented(images, Recipe("adam", 1e-3, 0.0, 10, 1), torch.Generator()) is images
+
+
+def test_weights_rounded_to_half_precision_are_kept_in_half_the_bytes_without_loss(digits, tmp_path, monkeypatch):
+    recipe = Recipe("adam", 1e-3, 0.0, 64, 1, precision="bfloat16", stored="float16")
+    monkeypatch.setitem(RECIPES, ("lenet5", "digits"), recipe)
+    model, report = train_classifier("lenet5", digits)
+    assert all(torch.equal(p, p.half().float()) for p in model.parameters())
+    assert report.test_accuracy == evaluate_accuracy(model, digits.test)
+    save_checkpoint(model, tmp_path / "half.safetensors", report.card(), dtype=torch.float16)
+    save_checkpoint(model, tmp_path / "full.safetensors", report.card())
+    small, full = ((tmp_path / f"{name}.safetensors").stat().st_size for name in ("half", "full"))
+    assert small < 0.55 * full
+    loaded = load_classifier("half", tmp_path).module
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), loaded.parameters(), strict=True))
+    assert {p.dtype for p in loaded.parameters()} == {torch.float32}

@@ -13,7 +13,7 @@ class AlexNet32(nn.Module):
     """AlexNet's five convolutions (64, 192, 384, 256, 256: 1,152 channels) and three linear layers, for 32×32 images.
 
     Differs from the ImageNet network in what the image's size forces: the first convolution is 3×3 with stride 2 and
-    the second 3×3, pooling windows are 2×2, and the hidden linear layers have 1,024 units.
+    the second 3×3, pooling windows are 2×2, and the hidden linear layers have 512 units.
     """
 
     def __init__(self, classes: int, image_shape: tuple[int, int, int], normalize: Normalize) -> None:
@@ -46,12 +46,12 @@ class AlexNet32(nn.Module):
         self.flatten = nn.Flatten()
         self.classifier = nn.Sequential(
             nn.Dropout(),
-            nn.Linear(256 * rows * columns, 1024),
+            nn.Linear(256 * rows * columns, 512),
             nn.ReLU(),
             nn.Dropout(),
-            nn.Linear(1024, 1024),
+            nn.Linear(512, 512),
             nn.ReLU(),
-            nn.Linear(1024, classes),
+            nn.Linear(512, classes),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
