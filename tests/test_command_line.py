@@ -163,3 +163,15 @@ def test_detectors_are_fitted_saved_judged_and_swept(tmp_path):
 )
 def test_a_fit_that_makes_no_sense_is_refused(options, reason):
     assert reason in run("detect", "fit", "lenet5-digits", *options, status=2).output
+
+
+def test_attribution_tells_where_both_copies_have_their_evidence(tmp_path):
+    file = tmp_path / "maps.npz"
+    result = run_json("attribute", "lenet5-digits", "--index", 3, "--images", 50, "--output", file)
+    assert [row["copy"] for row in result["copies"]] == ["clean", "attacked"]
+    assert result["layer"] == "conv2:act"
+    assert all(row["peak"] >= row["threshold"] for row in result["units"])
+    with np.load(file) as saved:
+        assert saved["maps"].shape == (2, 28, 28)
+        assert saved["maps"].max() == pytest.approx(max(row["largest"] for row in result["copies"]))
+    assert "expected one of" in run("attribute", "lenet5-digits", "--layer", "nowhere", status=2).stderr

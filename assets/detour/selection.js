@@ -228,7 +228,7 @@
     },
     /* The slider and the field beside it are one control. */
     strength: function (slider, text) {
-      const fromSlider = triggeredIds().some((id) => id.startsWith("inspect-epsilon-slider"));
+      const fromSlider = triggeredIds().some((id) => id.includes("-epsilon-slider."));
       return fromSlider ? [noUpdate(), String(slider)] : [Number(text), noUpdate()];
     },
     pin: function (pinClicks, unpinClicks, image) {

@@ -5,11 +5,14 @@ from __future__ import annotations
 import click
 
 from engine.command_line.attack import attack
+from engine.command_line.attribute import attribute
 from engine.command_line.detect_evaluate import evaluate_saved
 from engine.command_line.detect_fit import fit
 from engine.command_line.detect_sweep import sweep
 from engine.command_line.models import fetch, list_datasets, list_models, train
 from engine.command_line.paths import classes, paths
+from engine.command_line.route import route
+from engine.command_line.sensitivity import sensitivity
 
 
 @click.group(context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
@@ -24,5 +27,17 @@ def detection() -> None:
 
 for _verb in (fit, evaluate_saved, sweep):
     detection.add_command(_verb)
-for _verb in (list_models, list_datasets, fetch, train, attack, paths, classes, detection):
+for _verb in (
+    list_models,
+    list_datasets,
+    fetch,
+    train,
+    attack,
+    paths,
+    classes,
+    detection,
+    sensitivity,
+    route,
+    attribute,
+):
     main.add_command(_verb)

@@ -12,7 +12,6 @@ import torch
 from torch import fx
 
 from engine.errors import InvalidInputError
-from engine.network.operations import Layer
 from engine.network.recording import recording
 from engine.network.state import evaluating
 from engine.network.trace import Network
@@ -38,14 +37,15 @@ class Intervention:
         """The traced model with these kernels; it shares everything else."""
         if not self.kernels:
             return network
-        layers: dict[str, Layer] = dict(network.runner.layers)
+        layers, operations = dict(network.runner.layers), dict(network.operations)
         for node, kernel in self.kernels.items():
             if kernel.shape != layers[node].weight.shape:
                 raise InvalidInputError(
                     f"{node}: expected a kernel {tuple(layers[node].weight.shape)}; got {tuple(kernel.shape)}."
                 )
             layers[node] = replace(layers[node], weight=kernel)
-        return replace(network, runner=replace(network.runner, layers=layers))
+            operations[node] = replace(operations[node], layer=layers[node])
+        return replace(network, operations=operations, runner=replace(network.runner, layers=layers))
 
     def change(self, node: fx.Node, value: Any) -> Any:
         """What the steps after ``node`` see instead of ``value``."""

@@ -99,9 +99,11 @@ def _apply_layer(layer: Layer, x: torch.Tensor) -> torch.Tensor:
 
 @contextmanager
 def recording(
-    model: nn.Module, runner: Runner, nodes: frozenset[str]
+    model: nn.Module, runner: Runner, nodes: frozenset[str], change: Change | None = None
 ) -> Iterator[Callable[[torch.Tensor], dict[str, Any]]]:
     """Gives a function from images (N, C, H, W) to the outputs of the named nodes, as a dict node → tensor.
+
+    ``change`` is that of :meth:`Runner.run`; what is recorded is what later steps see.
 
     Inside the block the model is in eval mode and gradients are off. After it, also after an exception, its flags,
     gradients, weights and hooks are what they were.
@@ -114,7 +116,7 @@ def recording(
             if node.name in nodes:
                 kept[node.name] = value
 
-        runner.run(images, keep)
+        runner.run(images, keep, change)
         return kept
 
     with evaluating(model), torch.no_grad():

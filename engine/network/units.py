@@ -89,6 +89,8 @@ def activation_of(network: Network, operation: Operation) -> Operation | None:
         if len(readers) != 1 or readers[0].kind not in _PASSED:
             return None
         current = readers[0]
+        if len(current.shape) != len(operation.shape):  # flattened: its elements are no channels any more
+            return None
         if current.kind is Kind.SAME_POSITION and is_activation(network.runner.target(current.node)):
             return current
 

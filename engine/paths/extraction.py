@@ -11,6 +11,7 @@ from torch import nn
 
 from engine.errors import InvalidInputError
 from engine.network.freshness import model_state
+from engine.network.intervention import Intervention
 from engine.network.operations import Kind, LayerShape, Operation
 from engine.network.recording import recording
 from engine.network.trace import Network, trace
@@ -42,13 +43,21 @@ class EffectivePath:
     modified.
     """
 
-    def __init__(self, model: nn.Module, theta: float = 0.5, last_layers: int | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        theta: float = 0.5,
+        last_layers: int | None = None,
+        intervention: Intervention | None = None,
+    ) -> None:
         """Prepares extraction.
 
         Args:
             model: any traceable module that maps (N, C, H, W) in [0, 1] to logits.
             theta: share of each neuron's value to explain, 0 < θ ≤ 1.
             last_layers: stop after this many layers from the end; None for the full path.
+            intervention: what is changed in the network while images run through it. The path below a unit whose
+                output is edited explains the value it would have had.
 
         Raises:
             InvalidInputError: for θ or a number of layers out of range.
@@ -60,13 +69,17 @@ class EffectivePath:
         self.model = model
         self.theta = float(theta)
         self.last_layers = last_layers
+        self.intervention = intervention
         self._traced: Network | None = None
 
     def network(self, image_shape: tuple[int, int, int]) -> Network:
         """The traced model for images of that shape, as its weights are now."""
         traced = self._traced
         if traced is None or traced.image_shape != image_shape or traced.state != model_state(self.model):
-            traced = self._traced = trace(self.model, image_shape)
+            traced = trace(self.model, image_shape)
+            if self.intervention is not None:
+                traced = self.intervention.applied(traced)
+            self._traced = traced
         return traced
 
     def _network(self, image_shape: tuple[int, int, int]) -> Network:
@@ -120,7 +133,8 @@ class EffectivePath:
                 wanted.update((operation.node, *operation.inputs))
         parameter = next(self.model.parameters(), None)
         like = images if parameter is None else images.to(device=parameter.device, dtype=parameter.dtype)
-        with recording(self.model, network.runner, frozenset(wanted)) as record:
+        change = None if self.intervention is None else self.intervention.change
+        with recording(self.model, network.runner, frozenset(wanted), change) as record:
             values = record(like)
         activations = {node: value.detach().float().cpu().contiguous().numpy() for node, value in values.items()}
         if any(len(value) != len(images) for value in activations.values()):  # the kernels trust these shapes

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from dashboard.components.pictures import png_bytes
+from dashboard.pages.attack_form import target_options
 from dashboard.pages.inspect import cards
-from dashboard.pages.inspect.controls import target_options
 from dashboard.pages.inspect.uploading import preparation
 from dashboard.pages.inspect.verdict import verdict
 from dashboard.pages.wording import with_article

@@ -7,8 +7,9 @@ from dash import ALL, Dash, Input, Output, State, html, no_update
 from dashboard.components.controls import register_slider
 from dashboard.components.pictures import picture_url
 from dashboard.components.retry import ASK_AGAIN, DONE, retry_input, retry_output
+from dashboard.pages.attack_form import target_options
 from dashboard.pages.inspect import ids, uploading
-from dashboard.pages.inspect.controls import target_options
+from dashboard.pages.inspect.controls import ATTACK
 from dashboard.pages.inspect.layout import SHELL
 from dashboard.pages.shell import tie
 from dashboard.pages.wording import with_article
@@ -77,14 +78,8 @@ def _register_selection(app: Dash) -> None:
         State(setting, "id"),
         *SHELL.known(),
     )
-    preset = Output(ids.PRESET, "value")
-    tie(app, "presetShown", preset, Input(ids.SELECTION, "data"), State(ids.FACTS, "data"))
-    for function, sent, control in (
-        ("attack", ids.ATTACK_SENT, ids.ATTACK),
-        ("preset", ids.PRESET_SENT, ids.PRESET),
-        ("detector", ids.DETECTOR_SENT, ids.DETECTOR),
-    ):
-        tie(app, function, Output(sent, "data"), Input(control, "value"), *SHELL.known())
+    tie(app, "detector", Output(ids.DETECTOR_SENT, "data"), Input(ids.DETECTOR, "value"), *SHELL.known())
+    ATTACK.register(app, SHELL)
 
 
 def _register_single_controls(app: Dash) -> None:
@@ -105,14 +100,6 @@ def _register_single_controls(app: Dash) -> None:
     # Also when the strip itself has come: it may have been made for an image that is no longer the chosen one.
     strip = Input(ids.STRIP, "children")
     tie(app, "pressed", Output(_THUMBS, "aria-pressed"), Input(ids.IMAGE, "data"), strip, State(_THUMBS, "id"))
-    tie(
-        app,
-        "strength",
-        Output(ids.EPSILON_SLIDER, "value"),
-        Output(ids.EPSILON, "value"),
-        Input(ids.EPSILON_SLIDER, "value"),
-        Input(ids.EPSILON, "value"),
-    )
     tie(
         app,
         "pin",

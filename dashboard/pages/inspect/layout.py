@@ -13,22 +13,14 @@ from dashboard.components.icons import icon
 from dashboard.components.retry import retry_clock
 from dashboard.pages.citations import QIU
 from dashboard.pages.inspect import cards, ids
-from dashboard.pages.inspect.controls import (
-    attack_settings,
-    detector_choice,
-    picker,
-    preset_fields,
-    sentence,
-    shown_detector,
-    shown_target,
-)
+from dashboard.pages.inspect.controls import ATTACK, detector_choice, picker, sentence, shown_detector
 from dashboard.pages.shell import Shell
-from dashboard.selection import EDGES, SETTING, UNITS, Parsed
+from dashboard.selection import EDGES, UNITS, Parsed
 from dashboard.services import Services
 from dashboard.services.uploads import MAX_SIDE
 
-# Fields whose controls are on this page.
-CONTROLLED = ("image", "epsilon", "seed", "rank", "theta", "target", "pin", "edges", "units")
+# Fields whose controls are on this page, besides those of the attack.
+CONTROLLED = ("image", "rank", "theta", "pin", "edges", "units")
 
 HELP = [
     (
@@ -80,12 +72,13 @@ def build(services: Services, query: Mapping[str, object]) -> html.Div:
             *SHELL.stores(query, _facts(services, parsed)),
             dcc.Store(id=ids.IMAGE, data=parsed.values.get("image", "")),
             dcc.Store(id=ids.PIN, data=parsed.values.get("pin")),
-            *[dcc.Store(id=name) for name in (ids.ATTACK_SENT, ids.PRESET_SENT, ids.DETECTOR_SENT)],
+            *ATTACK.stores(),
+            dcc.Store(id=ids.DETECTOR_SENT),
             dcc.Store(id=ids.UPLOADED),
             dcc.Download(id=ids.SAVE_FILE),
             *[retry_clock(part) for part in (ids.STRIP, ids.VERDICT, ids.PIN_NOTE, ids.JUDGED)],
             *SHELL.head(services, parsed, query),
-            html.Div([sentence(services, parsed), picker(), attack_settings(services, parsed)], className="panel"),
+            html.Div([sentence(services, parsed), picker(), ATTACK.settings(services, parsed)], className="panel"),
             _verdict_panel(services, parsed),
             _cards(parsed),
         ]
@@ -94,28 +87,17 @@ def build(services: Services, query: Mapping[str, object]) -> html.Div:
 
 def _facts(services: Services, parsed: Parsed) -> dict[str, Any]:
     """What the browser's part of the controls needs to know."""
-    model, attack = parsed.values.get("model"), parsed.values.get("attack")
-    parameters = services.choices.attacks[attack].parameters if attack else ()
+    model = parsed.values.get("model")
+    own = {name: shown_value(parsed.values.get(name)) for name in CONTROLLED}
     return {
+        **ATTACK.facts(services, parsed),
         "model": model,
-        "attack": attack,
         "datasets": services.choices.datasets(),
-        "untargeted": [entry.name for entry in services.choices.attacks if not entry.facts["targeted"]],
         "images": services.choices.image_count(model) if model else 1,
-        "has_epsilon": any(parameter.name == "epsilon" for parameter in parameters),
         "detector": shown_detector(parsed),
-        "presets": preset_fields(services, attack) if attack else {},
         "wrong": list(parsed.errors),
-        "rendered": _rendered(parsed, [parameter.name for parameter in parameters]),
-        "defaults": {parameter.name: shown_value(parameter.default) for parameter in parameters},
+        "rendered": own | ATTACK.rendered(services, parsed),
     }
-
-
-def _rendered(parsed: Parsed, settings: list[str]) -> dict[str, str]:
-    """The text in each control, by field; empty where the URL has a wrong value."""
-    rendered = {name: shown_value(parsed.values.get(name)) for name in CONTROLLED}
-    wrong = {SETTING + name: "" for name in settings if SETTING + name in parsed.errors}
-    return rendered | wrong | {"target": shown_target(parsed)}
 
 
 def _verdict_panel(services: Services, parsed: Parsed) -> html.Section:

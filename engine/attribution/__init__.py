@@ -1,0 +1,1 @@
+"""Where in the image a class, or a unit, has its evidence."""

@@ -1,0 +1,1 @@
+"""Neuron sensitivity: which units an attack moves most, what they are worth, and what silencing them does."""
