@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qs, urlencode
 
 from dashboard.studies.form import STUDY_FIELDS, StudyForm, read_study_form
+from dashboard.studies.unit_form import UNIT_FIELDS, UnitForm, read_unit_form
 from engine.errors import EngineError, InvalidInputError
 from engine.registry import Entry, Parameter, Registry, Value
 
@@ -34,14 +35,24 @@ THRESHOLD = Parameter(
     "threshold", "threshold", "float", 0.0, low=-1e9, high=1e9, help="Score above which an image is flagged."
 )
 
+FACTOR = Parameter(
+    "factor", "factor", "float", 0.0, low=0.0, high=1.0, help="What is left of the chosen units: 1 changes nothing."
+)
+EXPERIMENTS = ("transplant", "deactivate", "weaken")
+
 OWN_FIELDS = (
-    "model image attack epsilon seed rank theta target pin pair edges units job study method against threshold detector"
+    "model image attack epsilon seed rank theta target pin pair edges units job study method against threshold "
+    "detector sensitivity route layer unit picked act factor"
 ).split()
-FIELDS = [*OWN_FIELDS, *STUDY_FIELDS]
+FIELDS = [*OWN_FIELDS, *STUDY_FIELDS, *UNIT_FIELDS]
+LONG_FIELDS = {*STUDY_FIELDS, *UNIT_FIELDS, "picked"}
+JOB_FIELDS = ("job", "study", "sensitivity", "route")
 _TEST_IMAGE = re.compile(r"test:(0|[1-9]\d{0,7})")
 _UPLOAD = re.compile(r"upload:[0-9a-f]{64}")
 _PAIR = re.compile(r"(\d{1,4})-(\d{1,4})")
 _JOB = re.compile(r"[0-9a-f]{32}")
+_PICKED = re.compile(r"[^\s,:]+:\d{1,6}(\.\d{1,6})*(,[^\s,:]+:\d{1,6}(\.\d{1,6})*)*")
+_UNIT = re.compile(r"([^\s,:]+):(\d{1,6})")
 _DETECTOR = re.compile(r"([0-9a-f]{32}):([a-z_]{1,40})")
 
 
@@ -94,7 +105,14 @@ class Selection:
         method, against: of that study, the detector and the attack looked at closely; None for the first.
         threshold: score above which an image is flagged there, or None for the one that flags 5 % of normal images.
         detector: study and name of the saved detector that judges on the Inspect page, or None.
-        study_form: what the next study is asked for.
+        sensitivity, route: the jobs whose outcomes the pages of these names show, or None.
+        layer: of units, looked at closely there; None for the first.
+        unit: layer and number of the unit looked at closely, or None.
+        picked: units that an experiment changes on the Route page, by layer; layers of other models are no error here.
+        act: the experiment: one of :data:`EXPERIMENTS`.
+        factor: what it leaves of the units, in [0, 1].
+        study_form: what the next detection study is asked for.
+        unit_form: what the next study of units is asked for.
     """
 
     model: str
@@ -116,19 +134,37 @@ class Selection:
     against: str | None = None
     threshold: float | None = None
     detector: tuple[str, str] | None = None
+    sensitivity: str | None = None
+    route: str | None = None
+    layer: str | None = None
+    unit: tuple[str, int] | None = None
+    picked: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    act: str = "transplant"
+    factor: float = 0.0
     study_form: StudyForm = field(default_factory=StudyForm)
+    unit_form: UnitForm = field(default_factory=UnitForm)
 
     def to_query(self) -> str:
         """The query string, with its "?", that :func:`parse_query` turns into this selection again."""
         values: dict[str, str] = {}
         for name in OWN_FIELDS:
             value = getattr(self, name)
-            if value is not None:
-                between = ":" if name == "detector" else "-"
+            if name == "picked":
+                value = picked_text(value) or None
+            if value is not None and value != _UNSAID.get(name):
+                between = "-" if name == "pair" else ":"
                 values[name] = between.join(map(str, value)) if isinstance(value, tuple) else str(value)
-        values |= self.study_form.to_fields()
+        values |= self.study_form.to_fields() | self.unit_form.to_fields()
         values |= {f"{SETTING}{name}": str(value) for name, value in self.settings}
         return "?" + urlencode(values)
+
+
+_UNSAID = {"act": "transplant", "factor": 0.0}
+
+
+def picked_text(picked: Sequence[tuple[str, Sequence[int]]]) -> str:
+    """Units by layer as the URL has them: ``conv1:0.4,conv2:7``."""
+    return ",".join(f"{layer}:{'.'.join(map(str, units))}" for layer, units in picked if len(units))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +223,7 @@ class _Reader:
             self.errors[shown] = f"{shown}: no such field; a link may set {', '.join(FIELDS)}."
         elif not isinstance(value, str):
             self.errors[shown] = f"{shown}: given more than once."
-        elif len(value) > (most := MAX_LIST if name in STUDY_FIELDS else MAX_VALUE):
+        elif len(value) > (most := MAX_LIST if name in LONG_FIELDS else MAX_VALUE):
             self.errors[shown] = f"{shown}: {len(value):,} characters are too many; at most {most:,}."
         else:
             self.query[name] = value
@@ -197,7 +233,7 @@ class _Reader:
         self._read_image("image", "test:0")
         self._read_image("pin", None)
         self._read_attack()
-        for parameter in (SEED, RANK, THETA, EDGES, UNITS):
+        for parameter in (SEED, RANK, THETA, EDGES, UNITS, FACTOR):
             self._read_number(parameter)
         theta = self.values.get("theta")
         if theta is not None and theta != round(theta, THETA_DECIMALS):
@@ -205,8 +241,10 @@ class _Reader:
             self.errors["theta"] = f"theta: expected at most {THETA_DECIMALS} decimals; got {theta:.10g}."
         self._read_classes()
         self._read_jobs()
+        self._read_units()
         self.values["study_form"], wrong = read_study_form(self.query)
-        self.errors |= wrong
+        self.values["unit_form"], also = read_unit_form(self.query, self.catalogue.model_names())
+        self.errors |= wrong | also
         return Parsed(self.values, self.errors)
 
     def _read_number(self, parameter: Parameter) -> None:
@@ -306,7 +344,7 @@ class _Reader:
             self.values["pair"] = (int(match[1]), int(match[2]))
 
     def _read_jobs(self) -> None:
-        for name in ("job", "study"):
+        for name in JOB_FIELDS:
             if name in self.query:
                 self._keep_job(name, _JOB.fullmatch(self.query[name]), self.query[name])
         text = self.query.get("detector")
@@ -318,6 +356,29 @@ class _Reader:
                 self.values[name] = self.query[name]
         if "threshold" in self.query:
             self._read_number(THRESHOLD)
+
+    def _read_units(self) -> None:
+        if "layer" in self.query:
+            self.values["layer"] = self.query["layer"]
+        if "unit" in self.query:
+            match = _UNIT.fullmatch(self.query["unit"])
+            if match is None:
+                self.errors["unit"] = f"unit: expected LAYER:NUMBER; got {self.query['unit'][:60]!r}."
+            else:
+                self.values["unit"] = (match[1], int(match[2]))
+        text = self.query.get("picked", "")
+        if text and not _PICKED.fullmatch(text):
+            self.errors["picked"] = f"picked: expected units such as conv1:0.4,conv2:7; got {text[:60]!r}."
+        else:
+            parts = [item.partition(":") for item in text.split(",") if item]
+            self.values["picked"] = tuple(
+                (layer, tuple(sorted({int(unit) for unit in units.split(".")}))) for layer, _, units in parts
+            )
+        act = self.query.get("act", EXPERIMENTS[0])
+        if act in EXPERIMENTS:
+            self.values["act"] = act
+        else:
+            self.errors["act"] = f"act: expected one of {', '.join(EXPERIMENTS)}; got {act[:60]!r}."
 
     def _keep_job(self, name: str, job_id: re.Match[str] | None, value: object) -> None:
         if job_id is not None and self.catalogue.has_job(job_id[0]):

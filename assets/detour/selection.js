@@ -66,6 +66,18 @@
     return JSON.stringify(settings);
   }
 
+  /* What is set of an attack; a setting that has its usual value is left out of the address. */
+  function attackFields(epsilon, seed, target, settings, ids, facts) {
+    const fields = { seed, target, epsilon: facts.has_epsilon ? epsilon : null };
+    ids.forEach((id, index) => {
+      const usual = String(facts.defaults[id.name]);
+      const wrong = facts.rendered["set." + id.name] === "";
+      const given = settings[index] === null || settings[index] === undefined ? "" : String(settings[index]);
+      if (!(wrong && given === "")) fields["set." + id.name] = given === usual ? null : given;
+    });
+    return fields;
+  }
+
   /* Another method has other scores: its threshold starts where 5 % of the normal images are flagged. */
   function lookedAt(by, look, current, click, method, against, threshold) {
     if (by("detect-matrix-graph.") && click) {
@@ -103,16 +115,8 @@
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.selection = {
     inspect: function (image, epsilon, seed, rank, theta, target, pin, edges, units, settings, ids, facts, current) {
-      const fields = { image, seed, rank, theta, edges, units };
-      fields.epsilon = facts.has_epsilon ? epsilon : null;
-      fields.target = target;
+      const fields = { image, rank, theta, edges, units, ...attackFields(epsilon, seed, target, settings, ids, facts) };
       fields.pin = pin || null;
-      ids.forEach((id, index) => {
-        const usual = String(facts.defaults[id.name]);
-        const wrong = facts.rendered["set." + id.name] === "";
-        const given = settings[index] === null || settings[index] === undefined ? "" : String(settings[index]);
-        if (!(wrong && given === "")) fields["set." + id.name] = given === usual ? null : given;
-      });
       const chosen = withoutRendered(current, fields, facts.rendered, facts.wrong);
       if (chosen.target === "any") chosen.target = null;
       return commit(current, chosen);
@@ -120,7 +124,9 @@
     model: function (model, facts, current) {
       if (!model || model === facts.model) return noUpdate();
       const same = facts.datasets[model] === facts.datasets[facts.model];
-      const fields = { model, target: null, pair: null, study: null, method: null, against: null, threshold: null, detector: null };
+      const fields = { model };
+      const ofModel = "target pair study method against threshold detector sensitivity route layer unit picked others";
+      for (const name of ofModel.split(" ")) fields[name] = null;
       if (!same) Object.assign(fields, { image: null, pin: null });
       return commitAndReload(current, fields);
     },
@@ -180,6 +186,19 @@
       } else if (look) {
         Object.assign(chosen, lookedAt(by, look, current, click, method, against, threshold));
       }
+      return commit(current, chosen);
+    },
+    /* A page that studies units: its attack, the form of its study, and what of the outcome is looked at closely. Several
+       controls go by the names of their fields; "shown" is what the server put into those that look at an outcome. */
+    units: function (
+      epsilon, seed, target, settings, form, look, submitted, settingIds, formIds, lookIds, shown, facts, current
+    ) {
+      const fields = attackFields(epsilon, seed, target, settings, settingIds, facts);
+      formIds.forEach((id, index) => (fields[id.name] = Array.isArray(form[index]) ? form[index].join(",") : form[index]));
+      lookIds.forEach((id, index) => (fields[id.name] = look[index] === "" ? null : look[index]));
+      const chosen = withoutRendered(current, fields, { ...facts.rendered, ...shown }, facts.wrong);
+      if (chosen.target === "any") chosen.target = null;
+      if (submitted && triggeredIds().some((id) => id.startsWith(facts.submitted + "."))) chosen[facts.job] = submitted.job;
       return commit(current, chosen);
     },
     /* Remembers what the controls now show, so that only a foreign change of the URL lays the page out anew. */

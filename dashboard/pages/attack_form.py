@@ -36,7 +36,7 @@ class AttackForm:
     has_target: bool = True
 
     def part(self, name: str) -> str:
-        """The id of a part: attack, epsilon, epsilon-slider, target, seed, setting, preset, and -sent of two of them."""
+        """The id of a part: attack, epsilon, epsilon-slider, target, seed, setting, preset; attack- and preset-sent."""
         return f"{self.name}-{name}"
 
     @property

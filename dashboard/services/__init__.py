@@ -20,6 +20,7 @@ from dashboard.services.jobs.kinds import MODULE
 from dashboard.services.jobs.queue import JobQueue
 from dashboard.services.storage import cache_folder
 from dashboard.services.studies import Studies
+from dashboard.services.unit_studies import RouteStudies, SensitivityStudies
 from dashboard.services.uploads import Uploads
 from dashboard.settings import Settings
 from engine.errors import EngineError
@@ -63,6 +64,7 @@ class Services:
         inspections: results for one image.
         normal_paths: class paths and normal similarities, computed in the background.
         studies: detection studies, and the detectors that they fitted.
+        sensitivity, routes: studies of units.
         drawings: figures that were drawn before.
         jobs: long work in processes of its own; to be closed when the application ends.
         warning: what visitors should know about this server, "" for nothing.
@@ -75,6 +77,8 @@ class Services:
     normal_paths: NormalPaths
     jobs: JobQueue
     studies: Studies
+    sensitivity: SensitivityStudies
+    routes: RouteStudies
     drawings: Drawings
     warning: str = ""
 
@@ -100,11 +104,12 @@ class Services:
             computations = Computations(ResultCache(settings.memory_bytes - shown))
             inspections = Inspections(choices, uploads, computations)
             studies = Studies(jobs, choices, computations)
+            units = SensitivityStudies(jobs, choices), RouteStudies(jobs, choices)
             normal_paths = NormalPaths(choices, cache, settings.cache_bytes)
         except BaseException:  # also a signal to end: the queue has processes by now
             jobs.close()
             raise
-        return cls(settings, choices, uploads, inspections, normal_paths, jobs, studies, drawings, warning)
+        return cls(settings, choices, uploads, inspections, normal_paths, jobs, studies, *units, drawings, warning)
 
     def parse(self, search: str | None) -> Parsed:
         """Reads a query string."""

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import torch
 
@@ -19,6 +14,7 @@ from dashboard.services.jobs.detection import DETECTORS, STUDY, plans_of
 from dashboard.services.jobs.detection_settings import KIND, study_settings
 from dashboard.services.jobs.job import Job
 from dashboard.services.jobs.queue import JobQueue
+from dashboard.services.outcomes import Kept, Outcomes
 from dashboard.studies.form import StudyForm, read_study_form
 from engine.detection.catalogue import detectors
 from engine.detection.explanation import Explanation, explain
@@ -28,10 +24,8 @@ from engine.detection.study import Plan
 from engine.errors import InvalidInputError
 from engine.paths.aggregation import ClassPaths
 from engine.progress import Progress
-from engine.version import VERSION
 
-T = TypeVar("T")
-KEPT_REPORTS, KEPT_DETECTORS = 3, 16
+KEPT_DETECTORS = 16
 MAX_NAMED = 4
 
 
@@ -68,16 +62,24 @@ class Judgement:
     explanation: Explanation
 
 
-class Studies:
+class Studies(Outcomes):
     """The detection jobs of a queue."""
+
+    kind, called, field, file = KIND, "detection study", "study", STUDY
 
     def __init__(self, jobs: JobQueue, classifiers: Classifiers, computations: Computations) -> None:
         """Uses the given queue, classifiers and computations."""
-        self._jobs = jobs
-        self._classifiers = classifiers
+        super().__init__(jobs, classifiers)
         self._computations = computations
-        self._reports: _Kept[Mapping[str, Any]] = _Kept(KEPT_REPORTS)
-        self._detectors: _Kept[tuple[Any, DetectorCard]] = _Kept(KEPT_DETECTORS)
+        self._detectors: Kept[tuple[Any, DetectorCard]] = Kept(KEPT_DETECTORS)
+
+    def is_readable(self, job: Job) -> bool:
+        """Whether this version understands what a job was asked for."""
+        try:
+            _form_of(job)
+        except InvalidInputError:
+            return False
+        return True
 
     def submit(self, model: str, theta: float, seed: int, form: StudyForm) -> Job:
         """Puts a study in the queue; an equal one that is there already, or finished, is given back.
@@ -90,34 +92,6 @@ class Studies:
         settings = study_settings(model, classifier.key, theta, seed, form)
         return self._jobs.submit(KIND, settings, label=f"Detection of {_attacks_of(form)} · {classifier.label}")
 
-    def job(self, study: str, model: str) -> Job:
-        """The job of a study.
-
-        Raises:
-            InvalidInputError: if the id is that of another kind of job, or of a study of another model.
-            UnknownNameError: if there is none.
-        """
-        job = self._jobs.job(study)
-        if job.kind != KIND:
-            raise InvalidInputError(f"study: the job {job.label!r} is no detection study; open it on the Jobs page.")
-        if job.settings.get("weights") != self._classifiers.get(model).classifier.key:
-            raise InvalidInputError(
-                f"study: {job.label} was made for another model, or for other weights of it. Open it from the Jobs "
-                "page, or fit the detectors anew."
-            )
-        return job
-
-    def outcome(self, study: str, model: str) -> Mapping[str, Any] | None:
-        """The report of a finished study (see :mod:`engine.detection.report`); None until it is finished.
-
-        Raises:
-            EngineError: if it is of another model, or its files are damaged.
-        """
-        job = self.job(study, model)
-        if job.state != "done":
-            return None
-        return self._reports.get((job.id, job.ended), lambda: _load(self._jobs.result(job) / STUDY))
-
     def plan(self, study: str, model: str, name: str) -> Plan:
         """The attack of that name in a study's tables.
 
@@ -128,15 +102,6 @@ class Studies:
         if found is None:
             raise InvalidInputError(f"This version has no attack that makes {name[:60]!r}; fit the detectors anew.")
         return found
-
-    def finished(self, model: str) -> list[Job]:
-        """The finished studies of a model as it is now, by this version, the newest first."""
-        now = {"weights": self._classifiers.get(model).classifier.key, "version": VERSION}
-        return [
-            job
-            for job in self._jobs.jobs()
-            if job.kind == KIND and job.state == "done" and now.items() <= job.settings.items() and _is_readable(job)
-        ]
 
     def saved(self, model: str) -> list[SavedDetector]:
         """The detectors that were fitted for a model as it is now, the newest first."""
@@ -196,24 +161,6 @@ class Studies:
         return self._detectors.get((job.id, job.ended, name, loaded.classifier.key, loaded.dataset.key), load)
 
 
-class _Kept(Generic[T]):
-    """What was read last; several that ask for the same at once read it once."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._things: OrderedDict[Hashable, T] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Hashable, read: Callable[[], T]) -> T:
-        with self._lock:
-            if key not in self._things:
-                self._things[key] = read()
-                while len(self._things) > self._most:
-                    self._things.popitem(last=False)
-            self._things.move_to_end(key)
-            return self._things[key]
-
-
 def _form_of(job: Job) -> StudyForm:
     """What a job was asked for.
 
@@ -226,21 +173,9 @@ def _form_of(job: Job) -> StudyForm:
     return form
 
 
-def _is_readable(job: Job) -> bool:
-    try:
-        _form_of(job)
-    except InvalidInputError:
-        return False
-    return True
-
-
 def _attacks_of(form: StudyForm) -> str:
     """The attacks, for a person; not all of them where they are many."""
     names = [plan.name for plan in plans_of(form)]
     if len(names) <= MAX_NAMED:
         return ", ".join(names)
     return f"{', '.join(names[:MAX_NAMED])} and {len(names) - MAX_NAMED} more"
-
-
-def _load(file: Path) -> Mapping[str, Any]:
-    return json.loads(file.read_text(encoding="utf-8"))

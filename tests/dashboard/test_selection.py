@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dashboard.selection import FIELDS, MAX_QUERY, Selection, SelectionError, parse_fields, parse_query
 from dashboard.studies.form import STUDY_FIELDS, StudyForm, attack_choices
+from dashboard.studies.unit_form import UNIT_FIELDS
 from engine.attacks.catalogue import attacks as real_attacks
 
 
@@ -162,7 +163,7 @@ def test_any_fields_are_either_values_or_errors(fields):
         known = name in FIELDS and name != "pair"
         assert name[:40] in parsed.errors or name.startswith("set.") or name in FIELDS
         if known and name not in parsed.errors and isinstance(fields[name], str) and "model" not in parsed.errors:
-            assert name in parsed.values or name == "epsilon" or name in STUDY_FIELDS
+            assert name in parsed.values or name == "epsilon" or name in {*STUDY_FIELDS, *UNIT_FIELDS}
 
 
 @given(st.text(string.printable, max_size=200))

@@ -40,6 +40,36 @@ def _run_detection(
     return run(settings, folder, progress, context)
 
 
+def _of_units(kind: str) -> dict[str, Any]:
+    """What a kind that studies units needs; imported only when it is used, as above."""
+
+    def check(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        from dashboard.services.jobs.unit_settings import checked
+
+        return checked(kind, settings)
+
+    def link(job: Job) -> str:
+        from dashboard.services.jobs.unit_settings import link
+
+        return link(job)
+
+    return {"check": check, "link": link}
+
+
+def _run_sensitivity(
+    settings: Mapping[str, Any], folder: Path, progress: Progress, context: JobContext
+) -> Mapping[str, Any]:
+    from dashboard.services.jobs.units import sensitivity
+
+    return sensitivity(settings, folder, progress, context)
+
+
+def _run_route(settings: Mapping[str, Any], folder: Path, progress: Progress, context: JobContext) -> Mapping[str, Any]:
+    from dashboard.services.jobs.units import route
+
+    return route(settings, folder, progress, context)
+
+
 def _catalogue() -> Registry[Any]:
     registry: Registry[Any] = Registry("kind of job")
     registry.add(
@@ -49,6 +79,25 @@ def _catalogue() -> Registry[Any]:
             _run_detection,
             paper="Qiu et al.: Adversarial Defense Through Network Profiling Based Path Extraction. CVPR 2019.",
             facts={"check": _check_detection, "link": _link_detection},
+        )
+    )
+    registry.add(
+        Entry(
+            "sensitivity",
+            "Sensitivity of units",
+            _run_sensitivity,
+            paper="Zhang et al.: Interpreting and Improving Adversarial Robustness of Deep Neural Networks with Neuron "
+            "Sensitivity. 2020.",
+            facts=_of_units("sensitivity"),
+        )
+    )
+    registry.add(
+        Entry(
+            "route",
+            "Critical attacking route",
+            _run_route,
+            paper="Li et al.: Understanding Adversarial Robustness via Critical Attacking Route. 2020.",
+            facts=_of_units("route"),
         )
     )
     return registry

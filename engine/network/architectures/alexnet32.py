@@ -12,8 +12,9 @@ from engine.network.normalize import Normalize
 class AlexNet32(nn.Module):
     """AlexNet's five convolutions (64, 192, 384, 256, 256: 1,152 channels) and three linear layers, for 32×32 images.
 
-    Differs from the ImageNet network in what the image's size forces: the first convolution is 3×3 with stride 2 and
-    the second 3×3, pooling windows are 2×2, and the hidden linear layers have 512 units.
+    Differs from the ImageNet network in what the image's size forces: the first two convolutions are 3×3 without
+    stride, pooling windows are 2×2, the last 4×4, and the hidden linear layers have 512 units, a fifth of them dropped
+    while training.
     """
 
     def __init__(self, classes: int, image_shape: tuple[int, int, int], normalize: Normalize) -> None:
@@ -26,10 +27,10 @@ class AlexNet32(nn.Module):
         channels, height, width = image_shape
         if min(height, width) < 16:
             raise InvalidInputError(f"this AlexNet needs images of at least 16×16 pixels; got {height}×{width}.")
-        rows, columns = ((side + 1) // 2 // 8 for side in (height, width))
+        rows, columns = (side // 16 for side in (height, width))
         self.normalize = normalize
         self.features = nn.Sequential(
-            nn.Conv2d(channels, 64, 3, stride=2, padding=1),
+            nn.Conv2d(channels, 64, 3, padding=1),
             nn.ReLU(),
             nn.MaxPool2d(2),
             nn.Conv2d(64, 192, 3, padding=1),
@@ -41,14 +42,14 @@ class AlexNet32(nn.Module):
             nn.ReLU(),
             nn.Conv2d(256, 256, 3, padding=1),
             nn.ReLU(),
-            nn.MaxPool2d(2),
+            nn.MaxPool2d(4),
         )
         self.flatten = nn.Flatten()
         self.classifier = nn.Sequential(
-            nn.Dropout(),
+            nn.Dropout(0.2),
             nn.Linear(256 * rows * columns, 512),
             nn.ReLU(),
-            nn.Dropout(),
+            nn.Dropout(0.2),
             nn.Linear(512, 512),
             nn.ReLU(),
             nn.Linear(512, classes),
