@@ -21,7 +21,8 @@
     return text ? "?" + text : "";
   }
 
-  /* Dash's own location component listens to this event; it is told once the stores are up to date. */
+  /* Dash's own location component listens to this event. What a control changed is announced once the page remembers it
+     as shown ("shown" below), however long the server keeps that waiting: told earlier, it would lay the page out anew. */
   function announce() {
     window.setTimeout(() => window.dispatchEvent(new CustomEvent("_dashprivate_pushstate")), 30);
   }
@@ -33,7 +34,6 @@
     if (dragging) window.history.replaceState(null, "", address);
     else window.history.pushState(null, "", address);
     lastPush = { field: field, time: now };
-    announce();
   }
 
   /* What the page itself put into a control is no choice of the visitor: it is not written into the URL, and a field that is
@@ -99,6 +99,7 @@
   /* Another model or attack has other images, classes and settings: the page is laid out anew for it. */
   function commitAndReload(current, fields) {
     push(withFields(current, fields), null);
+    announce();
     return noUpdate();
   }
 
@@ -114,9 +115,10 @@
 
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.selection = {
-    inspect: function (image, epsilon, seed, rank, theta, target, pin, edges, units, settings, ids, facts, current) {
+    inspect: function (image, epsilon, seed, rank, theta, target, pin, edges, units, unit, settings, ids, facts, current) {
       const fields = { image, rank, theta, edges, units, ...attackFields(epsilon, seed, target, settings, ids, facts) };
       fields.pin = pin || null;
+      fields.unit = unit || null;
       const chosen = withoutRendered(current, fields, facts.rendered, facts.wrong);
       if (chosen.target === "any") chosen.target = null;
       return commit(current, chosen);
@@ -194,15 +196,21 @@
       epsilon, seed, target, settings, form, look, submitted, settingIds, formIds, lookIds, shown, facts, current
     ) {
       const fields = attackFields(epsilon, seed, target, settings, settingIds, facts);
-      formIds.forEach((id, index) => (fields[id.name] = Array.isArray(form[index]) ? form[index].join(",") : form[index]));
-      lookIds.forEach((id, index) => (fields[id.name] = look[index] === "" ? null : look[index]));
+      const ticked = (name, values) => (facts.order[name] || values).filter((one) => values.includes(one)).join(",") || null;
+      formIds.forEach((id, index) => {
+        fields[id.name] = Array.isArray(form[index]) ? ticked(id.name, form[index]) : form[index];
+      });
+      lookIds.forEach((id, index) => (fields[id.name] = ["", "none"].includes(look[index]) ? null : look[index]));
       const chosen = withoutRendered(current, fields, { ...facts.rendered, ...shown }, facts.wrong);
       if (chosen.target === "any") chosen.target = null;
+      const layer = new URLSearchParams(current).get("layer") ?? (shown || {}).layer;
+      if (chosen.layer && chosen.layer !== layer) chosen.unit = null; // another layer has other units
       if (submitted && triggeredIds().some((id) => id.startsWith(facts.submitted + "."))) chosen[facts.job] = submitted.job;
       return commit(current, chosen);
     },
     /* Remembers what the controls now show, so that only a foreign change of the URL lays the page out anew. */
     shown: function (search) {
+      announce();
       return { path: window.location.pathname, search: search || "" };
     },
     links: function (shown, ids) {
@@ -227,16 +235,20 @@
       const last = facts.images - 1;
       const index = current && current.startsWith("test:") ? Number(current.slice(5)) : 0;
       let chosen = current;
-      if (id.startsWith("inspect-random") && clicks) chosen = "test:" + Math.floor(Math.random() * facts.images);
-      else if (id.startsWith("inspect-previous") && previous) chosen = "test:" + Math.max(0, index - 1);
-      else if (id.startsWith("inspect-next") && next) chosen = "test:" + Math.min(last, index + 1);
+      if (id.includes("-random.") && clicks) chosen = "test:" + Math.floor(Math.random() * facts.images);
+      else if (id.includes("-previous.") && previous) chosen = "test:" + Math.max(0, index - 1);
+      else if (id.includes("-next.") && next) chosen = "test:" + Math.min(last, index + 1);
       else if (id.startsWith("inspect-uploaded") && uploaded) chosen = uploaded;
-      else if (id.startsWith("inspect-number")) chosen = "test:" + (number === null ? "" : String(number).trim());
+      else if (id.includes("-number.")) chosen = "test:" + (number === null ? "" : String(number).trim());
       else if (id.startsWith("{") && window.dash_clientside.callback_context.triggered[0].value) {
         chosen = "test:" + JSON.parse(id.slice(0, id.lastIndexOf("."))).index;
       }
       if (chosen === current) return [noUpdate(), noUpdate()];
       return [chosen, chosen && chosen.startsWith("test:") ? chosen.slice(5) : ""];
+    },
+    /* The same on a page without a strip and uploads. */
+    numbered: function (number, clicks, previous, next, current, facts) {
+      return window.dash_clientside.selection.image(number, clicks, null, [], previous, next, current, facts);
     },
     /* The strip stays as it is while its images do; which of them is chosen changes alone, so that the focus stays. */
     pressed: function (image, strip, ids) {
@@ -249,6 +261,15 @@
     strength: function (slider, text) {
       const fromSlider = triggeredIds().some((id) => id.includes("-epsilon-slider."));
       return fromSlider ? [noUpdate(), String(slider)] : [Number(text), noUpdate()];
+    },
+    /* A unit is pinned by a click on its dot in the graph; a click on a bundle or on the input is none. */
+    unit: function (click, close, current) {
+      const id = triggeredIds()[0] || "";
+      if (id.startsWith("inspect-unit-close") && close) return null;
+      const data = id.startsWith("inspect-graph-graph") && click && click.points[0].customdata;
+      if (!data || data.length !== 5 || data[0] === "input") return noUpdate();
+      const unit = data[0] + ":" + data[1];
+      return unit === current ? noUpdate() : unit;
     },
     pin: function (pinClicks, unpinClicks, image) {
       const id = triggeredIds()[0] || "";

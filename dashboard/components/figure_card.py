@@ -59,7 +59,13 @@ class Card:
 
 def figure_card(card: Card, *, controls: object = None, footer: object = None, span: str = "span-6") -> html.Section:
     """The card with an empty figure; :func:`register_card` fills it."""
-    graph = dcc.Graph(id=card.part("graph"), config=GRAPH_CONFIG, style={"height": f"{card.height}px"}, responsive=True)
+    graph = dcc.Graph(
+        id=card.part("graph"),
+        config=GRAPH_CONFIG,
+        style={"height": f"{card.height}px"},
+        responsive=True,
+        clear_on_unhover=True,
+    )
     place = html.Div(
         [
             graph,

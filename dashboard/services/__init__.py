@@ -16,11 +16,14 @@ from dashboard.services.classifiers import Classifiers
 from dashboard.services.computations import Computations, Pending
 from dashboard.services.drawings import Drawings
 from dashboard.services.inspection import Inspections
+from dashboard.services.interventions import Interventions
 from dashboard.services.jobs.kinds import MODULE
 from dashboard.services.jobs.queue import JobQueue
+from dashboard.services.regions import Regions
 from dashboard.services.storage import cache_folder
 from dashboard.services.studies import Studies
 from dashboard.services.unit_studies import RouteStudies, SensitivityStudies
+from dashboard.services.unit_views import UnitViews
 from dashboard.services.uploads import Uploads
 from dashboard.settings import Settings
 from engine.errors import EngineError
@@ -62,9 +65,12 @@ class Services:
         choices: classifiers, attacks and uploads that can be chosen.
         uploads: images that visitors dropped.
         inspections: results for one image.
+        interventions: the route of an attack through one image, and what changing units does.
+        unit_views: what single units do for an image.
         normal_paths: class paths and normal similarities, computed in the background.
         studies: detection studies, and the detectors that they fitted.
         sensitivity, routes: studies of units.
+        regions: where in images a unit reacts.
         drawings: figures that were drawn before.
         jobs: long work in processes of its own; to be closed when the application ends.
         warning: what visitors should know about this server, "" for nothing.
@@ -74,11 +80,14 @@ class Services:
     choices: Choices
     uploads: Uploads
     inspections: Inspections
+    interventions: Interventions
+    unit_views: UnitViews
     normal_paths: NormalPaths
     jobs: JobQueue
     studies: Studies
     sensitivity: SensitivityStudies
     routes: RouteStudies
+    regions: Regions
     drawings: Drawings
     warning: str = ""
 
@@ -103,13 +112,25 @@ class Services:
             drawings = Drawings(ResultCache(shown), lambda search: _identity(choices, search))
             computations = Computations(ResultCache(settings.memory_bytes - shown))
             inspections = Inspections(choices, uploads, computations)
-            studies = Studies(jobs, choices, computations)
-            units = SensitivityStudies(jobs, choices), RouteStudies(jobs, choices)
-            normal_paths = NormalPaths(choices, cache, settings.cache_bytes)
+            return cls(
+                settings=settings,
+                choices=choices,
+                uploads=uploads,
+                inspections=inspections,
+                interventions=Interventions(choices, inspections, computations),
+                unit_views=UnitViews(choices, inspections, computations),
+                regions=Regions(choices, computations, cache / "attacks"),
+                normal_paths=NormalPaths(choices, cache, settings.cache_bytes),
+                jobs=jobs,
+                studies=Studies(jobs, choices, computations),
+                sensitivity=SensitivityStudies(jobs, choices),
+                routes=RouteStudies(jobs, choices),
+                drawings=drawings,
+                warning=warning,
+            )
         except BaseException:  # also a signal to end: the queue has processes by now
             jobs.close()
             raise
-        return cls(settings, choices, uploads, inspections, normal_paths, jobs, studies, *units, drawings, warning)
 
     def parse(self, search: str | None) -> Parsed:
         """Reads a query string."""

@@ -14,7 +14,7 @@ from torch.nn import functional
 from engine.attribution.tap import Tapped
 from engine.errors import InvalidInputError
 from engine.network.state import evaluating
-from engine.network.trace import Network, trace
+from engine.network.trace import Network, traced
 from engine.network.units import UnitLayer, check_units, find_unit_layers, unit_layers
 from engine.progress import Progress, silent
 
@@ -58,7 +58,7 @@ class SplitGradCam:
 
 
 def grad_cam(
-    model: nn.Module,
+    model: nn.Module | Network,
     images: torch.Tensor,
     classes: npt.NDArray[np.int64],
     *,
@@ -68,7 +68,7 @@ def grad_cam(
     """Grad-CAM: ReLU(Σ_k α_k·A_k), α_k the mean of ∂logit/∂A_k over positions (Selvaraju et al. 2017, equations 1, 2).
 
     Args:
-        model: maps (N, C, H, W) in [0, 1] to logits; left as it was.
+        model: maps (N, C, H, W) in [0, 1] to logits, or that model traced; left as it was.
         images: (N, C, H, W) float in [0, 1].
         classes: (N,) the class to explain for each.
         layer: name of a convolution's unit layer; the last convolution, after its activation, if None.
@@ -83,7 +83,7 @@ def grad_cam(
 
 
 def split_grad_cam(
-    model: nn.Module,
+    model: nn.Module | Network,
     images: torch.Tensor,
     classes: npt.NDArray[np.int64],
     units: npt.NDArray[np.int64],
@@ -113,13 +113,13 @@ def split_grad_cam(
 
 
 def _prepared(
-    model: nn.Module, images: torch.Tensor, classes: npt.NDArray[np.int64], layer: str | None
+    model: nn.Module | Network, images: torch.Tensor, classes: npt.NDArray[np.int64], layer: str | None
 ) -> tuple[Network, UnitLayer]:
     if images.dim() != 4 or not len(images) or len(images) != len(classes):
         raise InvalidInputError(
             f"expected images (N, C, H, W) and N classes, N ≥ 1; got {tuple(images.shape)} and {len(classes)}."
         )
-    network = trace(model, (int(images.shape[1]), int(images.shape[2]), int(images.shape[3])))
+    network = traced(model, (int(images.shape[1]), int(images.shape[2]), int(images.shape[3])))
     if classes.min() < 0 or classes.max() >= network.n_classes:
         raise InvalidInputError(
             f"classes: expected 0 to {network.n_classes - 1}; got {int(classes.min())} to {int(classes.max())}."

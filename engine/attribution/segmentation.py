@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from engine.errors import InvalidInputError
 from engine.network.intervention import outputs_of
-from engine.network.trace import trace
+from engine.network.trace import Network, traced
 from engine.network.units import check_units, find_unit_layers
 from engine.progress import Progress, silent
 
@@ -60,7 +60,7 @@ class Segmentation:
 
 
 def unit_profile(
-    model: nn.Module,
+    model: nn.Module | Network,
     images: torch.Tensor,
     layer: str,
     *,
@@ -73,7 +73,7 @@ def unit_profile(
     Kept while it runs are the largest elements of each unit alone, so the quantile is exact.
 
     Args:
-        model: maps (N, C, H, W) in [0, 1] to logits; left as it was.
+        model: maps (N, C, H, W) in [0, 1] to logits, or that model traced; left as it was.
         images: (N, C, H, W) float in [0, 1].
         layer: name of a unit layer; each element of a linear layer is a map of one pixel.
         quantile: q, above 0 and below 1.
@@ -87,9 +87,9 @@ def unit_profile(
         raise InvalidInputError(f"quantile: expected a number above 0 and below 1; got {quantile}.")
     if images.dim() != 4 or not len(images):
         raise InvalidInputError(f"images: expected (N, C, H, W) with N ≥ 1; got {tuple(images.shape)}.")
-    network = trace(model, (int(images.shape[1]), int(images.shape[2]), int(images.shape[3])))
+    network = traced(model, (int(images.shape[1]), int(images.shape[2]), int(images.shape[3])))
     where = find_unit_layers(network, [layer])[0]
-    like = next(model.parameters())
+    like = next(network.model.parameters())
     n_elements = len(images) * int(np.prod(where.shape[1:], dtype=np.int64))
     n_above = int((1 - quantile) * n_elements)
     largest = torch.empty(where.units, 0)
@@ -108,11 +108,13 @@ def unit_profile(
     )
 
 
-def segment(model: nn.Module, images: torch.Tensor, profile: UnitProfile, units: npt.NDArray[np.int64]) -> Segmentation:
+def segment(
+    model: nn.Module | Network, images: torch.Tensor, profile: UnitProfile, units: npt.NDArray[np.int64]
+) -> Segmentation:
     """The regions of interest of units in images: their maps, resized, above the profile's thresholds.
 
     Args:
-        model: the model that the profile was made for.
+        model: the model that the profile was made for, or that model traced.
         images: (N, C, H, W) float in [0, 1].
         profile: of the layer.
         units: (M,) ids of units of that layer.
@@ -120,11 +122,13 @@ def segment(model: nn.Module, images: torch.Tensor, profile: UnitProfile, units:
     Raises:
         InvalidInputError: for units that the layer does not have.
     """
-    network = trace(model, (int(images.shape[1]), int(images.shape[2]), int(images.shape[3])))
+    network = traced(model, (int(images.shape[1]), int(images.shape[2]), int(images.shape[3])))
     where = find_unit_layers(network, [profile.layer])[0]
     check_units(where, units.tolist())
     chosen = torch.from_numpy(units)
-    values = outputs_of(network, images.to(next(model.parameters())), [where])[where.node].float().cpu()[:, chosen]
+    values = (
+        outputs_of(network, images.to(next(network.model.parameters())), [where])[where.node].float().cpu()[:, chosen]
+    )
     maps = values if values.dim() == 4 else values[:, :, None, None]
     size = network.image_shape[1:]
     resized = functional.interpolate(maps, size=size, mode="bilinear", align_corners=False).numpy()

@@ -103,7 +103,7 @@ def train_classifier(
     with _reproducible(seed, threads):
         model = build_model(architecture, len(data.classes), data.image_shape, mean=mean, std=std).to(device)
         loss, accuracy = _fit(model, data.train, recipe, seed, progress)
-        model.cpu().to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
+        model.cpu().to(memory_format=torch.contiguous_format).eval()
         if recipe.stored == "float16":
             model.half().float()
         test_accuracy = evaluate_accuracy(model, data.test)
@@ -180,7 +180,7 @@ def _fit(
     model: nn.Module, images: ImageSet, recipe: Recipe, seed: int, progress: Progress
 ) -> tuple[list[float], list[float]]:
     if recipe.precision == "bfloat16":  # twice as fast there on a CPU
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model.to(memory_format=torch.channels_last)
     per_epoch = -(-len(images) // recipe.batch_size)
     steps = per_epoch * recipe.epochs
     optimizer = _optimizer(model, recipe)

@@ -112,6 +112,20 @@ def trace(model: nn.Module, image_shape: tuple[int, int, int]) -> Network:
         return network
 
 
+def traced(model: nn.Module | Network, image_shape: tuple[int, int, int]) -> Network:
+    """The model traced; a network that is given is given back, so that several analyses can share one.
+
+    Raises:
+        UnsupportedOperationError: as :func:`trace`.
+        InvalidInputError: for a network that was traced for images of another shape.
+    """
+    if not isinstance(model, Network):
+        return trace(model, image_shape)
+    if model.image_shape != image_shape:
+        raise InvalidInputError(f"expected images of shape {model.image_shape}, as the network's; got {image_shape}.")
+    return model
+
+
 def _weight_owner(parameter: str) -> str:
     """The name of a layer that is a function of a stored parameter: the owning module, where the parameter is its only
     ``weight``; else the parameter itself, so that two kernels of one module are two layers and not one used twice."""

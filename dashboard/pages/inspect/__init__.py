@@ -6,7 +6,7 @@ import dash
 from dash import Dash
 
 from dashboard.frame import PageLink
-from dashboard.pages.inspect import answering, choosing, drawing, judging, layout
+from dashboard.pages.inspect import answering, choosing, drawing, judging, layout, unit_card
 from dashboard.pages.routing import page_layout
 from dashboard.services import Services
 
@@ -22,3 +22,4 @@ def register(app: Dash, services: Services) -> None:
     answering.register(app, services)
     drawing.register(app, services)
     judging.register(app, services)
+    unit_card.register(app, services)

@@ -1,7 +1,7 @@
 """The figure cards of the Inspect page: what each says about itself."""
 
 from dashboard.components.figure_card import Card
-from dashboard.pages.citations import QIU
+from dashboard.pages.citations import QIU, SELVARAJU
 
 _EFFECTIVE_PATH = (
     "Extraction starts at one logit and goes backwards. Every active neuron is explained in the direction of its "
@@ -127,5 +127,41 @@ DETECTOR = Card(
     grows=True,
 )
 
-ALL = (ORIGINAL, PERTURBATION, ADVERSARIAL, PROBABILITIES, GRAPH, RANK_1, RANK_2, DENSITY, DETECTOR)
+_GRAD_CAM = (
+    "Grad-CAM: the maps of the last convolution, after its activation, are weighted by the mean gradient of the "
+    "class's logit over each map and added; what is below zero is cut off, and the sum is resized to the image. Each "
+    "image is explained for the class that the model gives it. Both are drawn on one scale."
+)
+EVIDENCE_CLEAN = Card(
+    "inspect-evidence-clean",
+    "Evidence in the original",
+    "Bright: what speaks for the class that the model gives it.",
+    (_GRAD_CAM,),
+    SELVARAJU,
+    260,
+)
+EVIDENCE_ADVERSARIAL = Card(
+    "inspect-evidence-adversarial",
+    "Evidence in the adversarial",
+    "Has the evidence moved, or only what is made of it?",
+    (_GRAD_CAM,),
+    SELVARAJU,
+    260,
+)
+
+#: How many fields the customdata of a dot in the graph has; that of a bundle has more.
+NODE_FIELDS = 5
+ALL = (
+    ORIGINAL,
+    PERTURBATION,
+    ADVERSARIAL,
+    PROBABILITIES,
+    GRAPH,
+    RANK_1,
+    RANK_2,
+    DENSITY,
+    DETECTOR,
+    EVIDENCE_CLEAN,
+    EVIDENCE_ADVERSARIAL,
+)
 CLASS_DEPENDENT = (RANK_1, RANK_2)

@@ -68,6 +68,7 @@ def _register_image(app: Dash, services: Services) -> None:
 def _register_selection(app: Dash) -> None:
     values = (ids.IMAGE, "data"), (ids.EPSILON, "value"), (ids.SEED, "value"), (ids.RANK, "value"), (ids.THETA, "value")
     values += (ids.TARGET, "value"), (ids.PIN, "data"), (ids.EDGES, "value"), (ids.UNITS, "value")
+    values += ((ids.UNIT, "data"),)
     setting = {"type": ids.SETTING, "name": ALL}
     tie(
         app,

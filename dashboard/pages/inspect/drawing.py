@@ -8,10 +8,12 @@ import plotly.graph_objects as go
 from dash import Dash, Input
 
 from dashboard.components.figure_card import Nothing, register_card
+from dashboard.figures.bundles import ADVERSARIAL, CLEAN
 from dashboard.figures.density import density_per_layer
 from dashboard.figures.images import image_figure, perturbation_figure
 from dashboard.figures.path_graph import path_graph
 from dashboard.figures.probabilities import top_probabilities
+from dashboard.figures.regions import heat_over
 from dashboard.figures.similarity import layer_similarity
 from dashboard.frame import THEME
 from dashboard.pages.inspect import cards, ids
@@ -38,6 +40,8 @@ def register(app: Dash, services: Services) -> None:
         (cards.PROBABILITIES, _probabilities),
         (cards.GRAPH, _graph),
         (cards.DENSITY, _density),
+        (cards.EVIDENCE_CLEAN, _evidence_in(CLEAN)),
+        (cards.EVIDENCE_ADVERSARIAL, _evidence_in(ADVERSARIAL)),
     )
     for card, draw in drawn:
         register_card(app, services.drawings, card, _from_query(services, draw), [selection, theme])
@@ -67,6 +71,18 @@ def _attacked(services: Services, selection: Selection) -> Inspection:
 
 def _pinned(services: Services, selection: Selection) -> Subject | None:
     return services.inspections.subject(selection.model, selection.pin) if selection.pin else None
+
+
+def _evidence_in(place: int) -> Draw:
+    """The figure of where one of the two images has its evidence."""
+
+    def draw(services: Services, selection: Selection, theme: str) -> go.Figure:
+        view = _attacked(services, selection)
+        heat = services.unit_views.grad_cam(selection).maps
+        pixels = (view.clean, view.adversarial)[place].pixels
+        return heat_over(pixels, heat[place], float(heat.max()), theme)
+
+    return draw
 
 
 def _original(services: Services, selection: Selection, theme: str) -> go.Figure:

@@ -44,5 +44,12 @@ SAVE_PNG = "inspect-save-png"
 SAVE_FILE = "inspect-save-file"
 SAVE_NOTE = "inspect-save-note"
 
+UNIT = "inspect-unit"
+UNIT_CARD = "inspect-unit-card"
+UNIT_TITLE = "inspect-unit-title"
+UNIT_BODY = "inspect-unit-body"
+UNIT_CLOSE = "inspect-unit-close"
+UNIT_HOVER = "inspect-unit-hover"
+
 PATHS = "inspect-paths"
 DETECTOR_SENT = "inspect-detector-sent"

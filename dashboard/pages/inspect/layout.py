@@ -14,6 +14,7 @@ from dashboard.components.retry import retry_clock
 from dashboard.pages.citations import QIU
 from dashboard.pages.inspect import cards, ids
 from dashboard.pages.inspect.controls import ATTACK, detector_choice, picker, sentence, shown_detector
+from dashboard.pages.inspect.unit_card import unit_card, unit_hover, unit_text
 from dashboard.pages.shell import Shell
 from dashboard.selection import EDGES, UNITS, Parsed
 from dashboard.services import Services
@@ -72,11 +73,12 @@ def build(services: Services, query: Mapping[str, object]) -> html.Div:
             *SHELL.stores(query, _facts(services, parsed)),
             dcc.Store(id=ids.IMAGE, data=parsed.values.get("image", "")),
             dcc.Store(id=ids.PIN, data=parsed.values.get("pin")),
+            dcc.Store(id=ids.UNIT, data=unit_text(parsed)),
             *ATTACK.stores(),
             dcc.Store(id=ids.DETECTOR_SENT),
             dcc.Store(id=ids.UPLOADED),
             dcc.Download(id=ids.SAVE_FILE),
-            *[retry_clock(part) for part in (ids.STRIP, ids.VERDICT, ids.PIN_NOTE, ids.JUDGED)],
+            *[retry_clock(part) for part in (ids.STRIP, ids.VERDICT, ids.PIN_NOTE, ids.JUDGED, ids.UNIT_BODY)],
             *SHELL.head(services, parsed, query),
             html.Div([sentence(services, parsed), picker(), ATTACK.settings(services, parsed)], className="panel"),
             _verdict_panel(services, parsed),
@@ -96,7 +98,7 @@ def _facts(services: Services, parsed: Parsed) -> dict[str, Any]:
         "images": services.choices.image_count(model) if model else 1,
         "detector": shown_detector(parsed),
         "wrong": list(parsed.errors),
-        "rendered": own | ATTACK.rendered(services, parsed),
+        "rendered": own | {"unit": unit_text(parsed) or ""} | ATTACK.rendered(services, parsed),
     }
 
 
@@ -169,7 +171,8 @@ def _cards(parsed: Parsed) -> html.Div:
             ),
             figure_card(cards.ADVERSARIAL, span="span-3"),
             figure_card(cards.PROBABILITIES, span="span-3"),
-            figure_card(cards.GRAPH, controls=controls, footer=note, span="span-12"),
+            figure_card(cards.GRAPH, controls=controls, footer=html.Div([note, unit_hover()]), span="span-12"),
+            unit_card("unit" in parsed.values),
             *_layer_cards("detector" in parsed.values),
         ],
         className="cards",
@@ -177,11 +180,10 @@ def _cards(parsed: Parsed) -> html.Div:
 
 
 def _layer_cards(judged: bool) -> list[html.Section]:
-    """What is shown layer by layer; with a detector there is one card more."""
-    span = "span-6" if judged else "span-4"
-    shown = [
-        figure_card(cards.RANK_1, span=span),
-        figure_card(cards.RANK_2, span=span),
-        figure_card(cards.DENSITY, span=span if judged else f"{span} wide"),
-    ]
-    return [*shown[:2], figure_card(cards.DETECTOR, span=span), shown[2]] if judged else shown
+    """Where the evidence is, and what is shown layer by layer; with a detector there is one card more."""
+    evidence = [figure_card(card, span="span-3") for card in (cards.EVIDENCE_CLEAN, cards.EVIDENCE_ADVERSARIAL)]
+    if not judged:
+        return [*evidence, *[figure_card(one, span="span-6") for one in (cards.DENSITY, cards.RANK_1, cards.RANK_2)]]
+    detector = figure_card(cards.DETECTOR, span="span-6 wide")
+    density = figure_card(cards.DENSITY, span="span-4 wide")
+    return [*evidence, detector, *[figure_card(one, span="span-4") for one in (cards.RANK_1, cards.RANK_2)], density]
