@@ -37,7 +37,7 @@ RECIPES: dict[tuple[str, str], Recipe] = {
     ("lenet5", "mnist"): Recipe("adam", lr=1e-3, weight_decay=1e-4, batch_size=64, epochs=12),
     ("lenet5", "digits"): Recipe("adam", lr=2e-3, weight_decay=1e-4, batch_size=32, epochs=40),
     ("alexnet32", "cifar10"): Recipe(
-        "adam", lr=1e-3, weight_decay=0.0, batch_size=128, epochs=8, flips=True, crop_padding=4,
+        "adam", lr=1e-3, weight_decay=0.0, batch_size=128, epochs=14, flips=True, crop_padding=4,
         precision="bfloat16", stored="float16",
     ),
 }  # fmt: skip

@@ -107,10 +107,8 @@ def _differs(report: Report, quantity: str, claim: str) -> Statement | None:
     words = _listed([f"{ratio:.2g} times as much in {layer} ({_chance(p)})" for layer, ratio, p in known])
     if not words:
         words = f"in {len(up)} of {len(known)} layers, in {len(sure)} beyond chance (p < {SURE}); {_extremes(known)}"
-    if len(up) < len(known):
-        word = IN_PART if up else NOT
-    else:
-        word = HOLDS if len(sure) == len(known) else IN_PART if sure else BY_CHANCE
+    may_hold = BY_CHANCE if len(up) == len(known) else NOT
+    word = HOLDS if len(sure) == len(known) else IN_PART if sure else may_hold
     return word, f"{claim}: {words}."
 
 
@@ -142,7 +140,8 @@ def _switched_off(report: Report) -> Statement:
     words = [_more(_mean(one["clean"]["control"]), one["clean"]["route"], report["pairs"]) for one in found]
     worst = min(found, key=lambda one: one["clean"]["route"] - _mean(one["clean"]["control"]))
     sure = words.count(HOLDS)
-    word = HOLDS if sure == len(found) else IN_PART if sure else BY_CHANCE if BY_CHANCE in words else NOT
+    may_hold = NOT if NOT in words else BY_CHANCE
+    word = HOLDS if sure == len(found) else IN_PART if sure else may_hold
     where = f"{sure} of {len(found)} layers; in {worst['layer']}," if len(found) > 1 else f"{worst['layer']}, where"
     text = (
         f"The model needs its units more: switched off they cost clearly more than others in {where} "

@@ -54,6 +54,9 @@ class AlexNet32(nn.Module):
             nn.ReLU(),
             nn.Linear(512, classes),
         )
+        for module in self.features:
+            if isinstance(module, nn.Conv2d):  # without batch norm, torch's own are too small to learn fast
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits (N, classes) of images (N, C, H, W) in [0, 1]."""
