@@ -57,8 +57,10 @@ class Card:
         return f"{self.name}-{name}"
 
 
-def figure_card(card: Card, *, controls: object = None, footer: object = None, span: str = "span-6") -> html.Section:
-    """The card with an empty figure; :func:`register_card` fills it."""
+def figure_card(
+    card: Card, *, controls: object = None, footer: object = None, over: object = None, span: str = "span-6"
+) -> html.Section:
+    """The card with an empty figure; :func:`register_card` fills it. ``over`` lies over the figure: a tooltip."""
     graph = dcc.Graph(
         id=card.part("graph"),
         config=GRAPH_CONFIG,
@@ -74,6 +76,7 @@ def figure_card(card: Card, *, controls: object = None, footer: object = None, s
                 className="figure-skeleton",
             ),
             html.Div(id=card.part("message"), className="figure-message", role="status"),
+            over,
         ],
         id=card.part("place"),
         className="figure-place is-waiting",

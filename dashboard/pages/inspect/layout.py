@@ -162,7 +162,8 @@ def _cards(parsed: Parsed) -> html.Div:
         ],
         className="card-controls",
     )
-    note = html.Div(id=ids.GRAPH_NOTE, className="small text-body-secondary")
+    hint = html.Div("Point at a dot for its activation maps; click it to pin the unit.", className="small")
+    note = html.Div([hint, html.Div(id=ids.GRAPH_NOTE, className="small text-body-secondary")])
     return html.Div(
         [
             figure_card(cards.ORIGINAL, span="span-3"),
@@ -171,7 +172,7 @@ def _cards(parsed: Parsed) -> html.Div:
             ),
             figure_card(cards.ADVERSARIAL, span="span-3"),
             figure_card(cards.PROBABILITIES, span="span-3"),
-            figure_card(cards.GRAPH, controls=controls, footer=html.Div([note, unit_hover()]), span="span-12"),
+            figure_card(cards.GRAPH, controls=controls, footer=note, over=unit_hover(), span="span-12"),
             unit_card("unit" in parsed.values),
             *_layer_cards("detector" in parsed.values),
         ],

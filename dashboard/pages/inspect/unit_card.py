@@ -67,10 +67,9 @@ def unit_card(is_open: bool) -> html.Section:
     )
 
 
-def unit_hover() -> html.Div:
+def unit_hover() -> dcc.Tooltip:
     """What is shown beside a unit of the graph under the pointer."""
-    hint = html.Div("Point at a dot for its activation maps; click it to pin the unit.", className="small")
-    return html.Div([hint, dcc.Tooltip(id=ids.UNIT_HOVER, direction="bottom", show=False)])
+    return dcc.Tooltip(id=ids.UNIT_HOVER, direction="bottom", show=False)
 
 
 def register(app: Dash, services: Services) -> None:
@@ -147,7 +146,10 @@ def _body(services: Services, selection: Selection, layer: str, unit: int) -> ht
         _part(
             "Reacts most to", _strongest(services, selection, layer, unit, has_map), "Test images; click to inspect."
         ),
-        _part("What flows in along the path", _flows(services, selection, view, layer, unit), None),
+        html.Div(
+            _part("What flows in along the path", _flows(services, selection, view, layer, unit), None),
+            className="unit-flows",
+        ),
     ]
     return html.Div([part for part in parts if part is not None], className="unit-parts")
 
@@ -216,11 +218,8 @@ def _flows(services: Services, selection: Selection, view: Inspection, layer: st
         )
         for flow in flows[:FLOWS]
     ]
-    head = html.Thead(
-        html.Tr(
-            [html.Th(text, scope="col") for text in ("from", "clean adds", "attacked adds", "synapses", "attacked")]
-        )
-    )
+    columns = ("from", "clean adds", "attacked adds", "synapses, clean", "synapses, attacked")
+    head = html.Thead(html.Tr([html.Th(text, scope="col") for text in columns]))
     more = f"The strongest {FLOWS} of {len(flows)}. " if len(flows) > FLOWS else ""
     note = f"{more}Sums over the path's synapses of w·x, in the direction of the neurons that they explain."
     table = html.Table([head, html.Tbody(rows)], className="table table-sm mb-1")
