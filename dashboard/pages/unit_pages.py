@@ -13,9 +13,10 @@ from dash.exceptions import PreventUpdate
 
 from dashboard.components.controls import setting_field, shown_value
 from dashboard.components.icons import icon
-from dashboard.components.job_parts import fingerprint, progress_bar, progress_words, time_left
+from dashboard.components.job_parts import fingerprint
 from dashboard.components.job_tray import JOBS_ASKED, JOBS_TICK
 from dashboard.pages.attack_form import AttackForm
+from dashboard.pages.following import earlier, look_after, problem
 from dashboard.pages.shell import Shell, tie
 from dashboard.selection import SETTING, Parsed, Selection, picked_text
 from dashboard.services import Services
@@ -26,8 +27,6 @@ from dashboard.studies.unit_form import unit_field_text
 from engine.errors import EngineError
 from engine.registry import Parameter
 
-EARLIER = 6
-_ENDED = {"failed": "failed", "cancelled": "was cancelled", "interrupted": "was interrupted"}
 _ATTACK_FIELDS = ("attack", "epsilon", "seed", "target")
 
 
@@ -219,19 +218,15 @@ def _register_submit(app: Dash, services: Services, page: UnitPage) -> None:
             raise PreventUpdate
         parsed = services.parse(search)
         if wrong := page.wrong(parsed):
-            return no_update, no_update, _problem(" ".join(wrong)), True
+            return no_update, no_update, problem(" ".join(wrong)), True
         try:
             # What is wrong about another page's choices does not matter here.
             job = page.studies(services).submit(Selection(**{"image": "", **parsed.values}))
         except EngineError as error:
-            return no_update, no_update, _problem(str(error)), True
+            return no_update, no_update, problem(str(error)), True
         note = "This very study was made before; here is its outcome." if job.state == "done" else None
         is_open = False  # the form makes way for what follows
         return {"job": job.id, "click": clicks}, f"{job.id} {clicks}", note, is_open
-
-
-def _problem(text: str) -> html.Span:
-    return html.Span(text, className="text-danger-emphasis")
 
 
 def _register_following(app: Dash, services: Services, page: UnitPage) -> None:
@@ -245,50 +240,11 @@ def _register_following(app: Dash, services: Services, page: UnitPage) -> None:
         State(page.part("followed"), "data"),
     )
     def follow(_tick: object, search: str, followed: str | None) -> tuple[object, ...]:
-        status, token = _look_after(page.studies(services), services.parse(search))
+        status, token = look_after(page.studies(services), services.parse(search))
         seen = fingerprint([status, token])
         if seen == followed:
             raise PreventUpdate
         return status, token, token is None, seen
-
-
-def _look_after(studies: UnitStudies, parsed: Parsed) -> tuple[object, str | None]:
-    """What is said about a study, and once it is finished a token that changes when its outcome does."""
-    study, model = parsed.values.get(studies.field), parsed.values.get("model")
-    if studies.field in parsed.errors:  # it was removed, perhaps while this page was open
-        return dbc.Alert(parsed.errors[studies.field], color="warning", class_name="mt-3"), None
-    if study is None or model is None:
-        return None, None
-    try:
-        job = studies.job(study, model)
-        if job.state == "done":
-            studies.outcome(study, model)
-            return None, f"{job.id}|{job.ended}"
-    except EngineError as error:
-        return dbc.Alert(str(error), color="danger", class_name="mt-3"), None
-    return _state_of(job), None
-
-
-def _state_of(job: Job) -> object:
-    """How far a study is, or why there is none."""
-    where = dcc.Link("Jobs", href=f"/jobs?job={job.id}")
-    if job.has_ended:
-        reason = f": {job.error}" if job.error else "."
-        text = [f"This study {_ENDED[job.state]}{reason} It can be run again on the page ", where, "."]
-        return dbc.Alert(text, color="danger" if job.state == "failed" else "warning", class_name="mt-3")
-    if job.state == "queued":
-        words = "next in the queue" if job.position == 1 else f"number {job.position} in the queue"
-    else:
-        words = ", ".join(filter(None, (progress_words(job), time_left(job))))
-    leave = "It goes on when you leave this page; it can be cancelled in the tray above and on the page "
-    return html.Div(
-        [
-            html.Div([html.Strong(job.label), f": {words}"]),
-            html.Div(progress_bar(job), className="my-2"),
-            html.Div([leave, where, "."], className="small text-body-secondary"),
-        ],
-        className="panel mt-3",
-    )
 
 
 def _register_earlier(app: Dash, services: Services, page: UnitPage) -> None:
@@ -297,20 +253,7 @@ def _register_earlier(app: Dash, services: Services, page: UnitPage) -> None:
         values = services.parse(search).values
         if "model" not in values:
             return None
-        return _earlier(page.studies(services).finished(values["model"]), values.get(page.kind))
-
-
-def _earlier(jobs: Sequence[Job], shown: str | None) -> object:
-    """Links to the studies of a model that are finished."""
-    others = [job for job in jobs if job.id != shown][:EARLIER]
-    if not others:
-        return None
-    links = [html.Li(dcc.Link(_title(job), href=link(job))) for job in others]
-    return html.Details(
-        [html.Summary(f"Earlier studies of this model ({len(others)})"), html.Ul(links, className="mb-0")],
-        className="more",
-        open=shown is None,
-    )
+        return earlier(page.studies(services).finished(values["model"]), values.get(page.kind), _title, link)
 
 
 def _title(job: Job) -> str:

@@ -7,7 +7,6 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import click
@@ -15,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from engine.errors import EngineError
+from engine.plain import plain
 from engine.progress import Progress
 
 Verb = Callable[..., None]
@@ -46,24 +46,11 @@ def verb(command: Verb) -> Verb:
             click.echo(f"error: {error}", err=True)
             raise SystemExit(2) from error
         if as_json:
-            click.echo(json.dumps(_plain(result), ensure_ascii=False, allow_nan=False, indent=2))
+            click.echo(json.dumps(plain(result), ensure_ascii=False, allow_nan=False, indent=2))
         else:
             click.echo(_as_text(result))
 
     return run
-
-
-def _plain(value: Any) -> Any:
-    """The value as JSON can hold it; what is not a number becomes null."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
-    if isinstance(value, Path):
-        return str(value)
-    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _as_text(result: Any) -> str:

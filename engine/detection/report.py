@@ -16,9 +16,11 @@ from engine.detection.outcome import Detection
 from engine.detection.sweeps import SweepPoint
 from engine.files import write_atomically
 from engine.network.classifiers import Classifier
+from engine.plain import plain
 from engine.version import VERSION
 
 ROC_POINTS = 200
+DIGITS = 9
 Sweeps = Mapping[str, Mapping[str, Sequence[SweepPoint]]]
 
 
@@ -46,7 +48,7 @@ def report(found: Detection, classifier: Classifier, sweeps: Sweeps | None = Non
         }
         for name, evaluation in found.evaluations.items()
     }
-    plain: dict[str, Any] = _plain(
+    values: dict[str, Any] = plain(
         {
             "version": VERSION,
             "model": {"name": classifier.name, "label": classifier.label, "key": classifier.key},
@@ -63,9 +65,10 @@ def report(found: Detection, classifier: Classifier, sweeps: Sweeps | None = Non
                 kind: {name: [asdict(point) for point in points] for name, points in by_detector.items()}
                 for kind, by_detector in (sweeps or {}).items()
             },
-        }
+        },
+        DIGITS,
     )
-    return plain
+    return values
 
 
 def write_report(file: Path, found: Detection, classifier: Classifier, sweeps: Sweeps | None = None) -> None:
@@ -91,15 +94,3 @@ def _coefficients(detector: Any, names: tuple[str, ...]) -> dict[str, Any] | Non
     if not isinstance(detector, JointSimilarity) or len(detector.coef_) != len(names):
         return None
     return {"names": names, "values": detector.coef_, "threshold": detector.threshold_}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
-    if isinstance(value, float):
-        return float(f"{value:.9g}") if np.isfinite(value) else None
-    return value

@@ -8,14 +8,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from engine.files import write_atomically
 from engine.network.classifiers import Classifier
+from engine.plain import plain
 from engine.route.contrast import LayerContrast
 from engine.route.outcomes import Compared, TransplantOutcome
 from engine.route.study import RouteStudy
 from engine.version import VERSION
+
+DIGITS = 9
 
 
 def report_of(study: RouteStudy, classifier: Classifier) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def report_of(study: RouteStudy, classifier: Classifier) -> dict[str, Any]:
         classifier: whose route it is.
     """
     pairs = study.pairs
-    plain: dict[str, Any] = _plain(
+    values: dict[str, Any] = plain(
         {
             "version": VERSION,
             "model": classifier.name, "label": classifier.label, "key": classifier.key, "classes": classifier.classes,
@@ -53,9 +54,10 @@ def report_of(study: RouteStudy, classifier: Classifier) -> dict[str, Any]:
                 },
             },
             "seconds": dict(study.seconds),
-        }
+        },
+        DIGITS,
     )  # fmt: skip
-    return plain
+    return values
 
 
 def write_report(file: Path, study: RouteStudy, classifier: Classifier) -> None:
@@ -105,15 +107,3 @@ def _weakening(study: RouteStudy) -> Sequence[Mapping[str, Any]]:
         }
         for one in study.weakening
     ]  # fmt: skip
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
-    if isinstance(value, float):
-        return float(f"{value:.9g}") if np.isfinite(value) else None
-    return value

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from engine.files import write_atomically
 from engine.network.classifiers import Classifier
+from engine.plain import plain
 from engine.sensitivity.strength import StrengthCurve
 from engine.sensitivity.study import ImportanceStudy, SensitivityStudy
 from engine.sensitivity.suppression import Suppression
 from engine.version import VERSION
+
+DIGITS = 9
 
 
 def report_of(study: SensitivityStudy, classifier: Classifier, others: Sequence[Classifier] = ()) -> dict[str, Any]:
@@ -27,7 +28,7 @@ def report_of(study: SensitivityStudy, classifier: Classifier, others: Sequence[
         others: those it was compared with, for their labels.
     """
     pairs, labels = study.pairs, {other.name: other.label for other in others}
-    plain: dict[str, Any] = _plain(
+    values: dict[str, Any] = plain(
         {
             "version": VERSION,
             "model": classifier.name, "label": classifier.label, "key": classifier.key, "classes": classifier.classes,
@@ -61,9 +62,10 @@ def report_of(study: SensitivityStudy, classifier: Classifier, others: Sequence[
                 for name, found in study.comparison.models.items()
             ],
             "seconds": dict(study.seconds),
-        }
+        },
+        DIGITS,
     )  # fmt: skip
-    return plain
+    return values
 
 
 def write_report(
@@ -102,15 +104,3 @@ def _strength(found: StrengthCurve) -> dict[str, Any]:
     return {
         "strengths": found.strengths, "layers": found.layers, "ratio": found.ratios, "success": found.success,
     }  # fmt: skip
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
-    if isinstance(value, float):
-        return float(f"{value:.9g}") if np.isfinite(value) else None
-    return value
