@@ -98,6 +98,7 @@ def test_nan_is_never_right(digits):
     assert evaluate_accuracy(Broken(), digits.test) == 0
 
 
+@pytest.mark.slow
 def test_small_colour_network_trains():
     generator = np.random.default_rng(0)
     labels = np.arange(60) % 2
