@@ -47,6 +47,7 @@ def test_deepfool(batch, candidates):
     np.testing.assert_allclose(ours.adversarial, attacked, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kappa", [0.0, 1.0])
 @pytest.mark.parametrize("targeted", [False, True])
 def test_carlini_wagner(batch, targeted, kappa):

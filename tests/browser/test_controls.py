@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser.pages import drawn, settled
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def test_the_focus_stays_on_a_chosen_thumbnail(visit):
@@ -33,7 +33,6 @@ def test_the_focus_comes_back_after_a_new_layout(visit):
     expect(page.locator("#inspect-attack")).to_be_focused()
 
 
-@pytest.mark.slow
 def test_every_thumbnail_can_be_seen(visit):
     for width in (1440, 768):
         page = visit("/?image=test:31")
@@ -45,7 +44,6 @@ def test_every_thumbnail_can_be_seen(visit):
         assert thumbs.last.evaluate("thumb => thumb.getBoundingClientRect().right") <= right
 
 
-@pytest.mark.slow
 def test_the_place_for_files_is_one_stop_of_the_tab_key(visit):
     page = visit("/")
     settled(page)
@@ -55,7 +53,6 @@ def test_the_place_for_files_is_one_stop_of_the_tab_key(visit):
     assert stops == 1
 
 
-@pytest.mark.slow
 def test_sliders_show_their_number(visit):
     page = visit("/")
     settled(page)
@@ -65,7 +62,6 @@ def test_sliders_show_their_number(visit):
     expect(page.locator("#inspect-edges-number")).to_have_text("210")
 
 
-@pytest.mark.slow
 def test_a_wrong_field_is_red_and_said_to_be_invalid(visit):
     page = visit("/?theta=abc&image=test:3")
     field = page.locator("#inspect-theta")
@@ -77,7 +73,6 @@ def test_a_wrong_field_is_red_and_said_to_be_invalid(visit):
     expect(page.locator("#inspect-theta")).not_to_have_attribute("aria-invalid", "true")
 
 
-@pytest.mark.slow
 def test_waiting_dims_figures_and_says_so_in_words(visit):
     page = visit("/")
     settled(page)
@@ -115,7 +110,6 @@ def test_the_lists_of_classes_show_the_pair_and_one_change_is_enough(visit):
     expect(page).to_have_url(re.compile(f"pair={other}-{shown[1]}"))
 
 
-@pytest.mark.slow
 def test_an_address_that_is_no_page_leads_back(visit):
     page = visit("/nosuchpage")
     expect(page.locator("h1")).to_have_text("There is no such page")
@@ -123,7 +117,6 @@ def test_an_address_that_is_no_page_leads_back(visit):
     settled(page)
 
 
-@pytest.mark.slow
 def test_the_note_about_a_copied_link_goes_away(visit):
     page = visit("/")
     settled(page)

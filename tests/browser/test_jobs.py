@@ -9,7 +9,7 @@ from tests.browser.pages import serious_problems
 from tests.dashboard.faults import served, submitting
 from tests.dashboard.jobs.conftest import running
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,6 @@ def test_a_job_is_watched_and_cancelled_in_the_tray_of_any_page(visit, site, que
     assert focused(page) == "job-tray-open"
 
 
-@pytest.mark.slow
 def test_the_focus_stays_with_its_job_when_one_above_it_goes(visit, site, queue):
     first, second, third = (job_of(queue, 606 + n, f"Job {n}") for n in range(3))
     for path in ("/jobs", "/classes?model=lenet5-digits"):
@@ -81,7 +80,6 @@ def test_the_focus_stays_with_its_job_when_one_above_it_goes(visit, site, queue)
         page.close()
 
 
-@pytest.mark.slow
 def test_a_job_that_ends_is_told_once_with_a_link(visit, site, queue):
     page = visit(f"{site}/classes?model=lenet5-digits")
     expect(page.locator("#classes-errors")).to_be_attached()
@@ -125,7 +123,6 @@ def test_the_jobs_page_follows_the_address_and_the_jobs(visit, site, queue):
     expect(page.locator(f"#jobs-row-{job.id}")).to_contain_text("running")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 768, 400])
 def test_no_serious_accessibility_violation_and_nothing_sticks_out(visit, site, queue, width, theme):

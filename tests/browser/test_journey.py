@@ -80,6 +80,7 @@ def test_back_and_forward_faster_than_the_page_draws_end_at_the_view_of_the_addr
         expect(page.locator("[title='Test image 2']")).to_have_attribute("aria-pressed", "true")
 
 
+@pytest.mark.slow
 def test_every_export_is_what_it_says(visit):
     page = visit("/")
     settled(page)
@@ -92,6 +93,7 @@ def test_every_export_is_what_it_says(visit):
     assert len(content["csv"].decode().strip().splitlines()) > 5
 
 
+@pytest.mark.slow
 def test_the_adversarial_image_comes_back_with_the_same_prediction(visit, tmp_path):
     page = visit("/?image=test:3&epsilon=0.2")
     settled(page)
@@ -114,6 +116,7 @@ def test_the_adversarial_image_comes_back_with_the_same_prediction(visit, tmp_pa
     assert fooled[1] in page.locator("div.sentence").inner_text() + verdict(page)
 
 
+@pytest.mark.slow
 def test_what_is_not_an_image_is_refused_and_nothing_is_lost(visit, tmp_path):
     page = visit("/")
     settled(page)
@@ -131,6 +134,7 @@ def test_wrong_fields_of_the_address_are_named(visit):
         expect(page.locator("#inspect-errors")).to_contain_text(field)
 
 
+@pytest.mark.slow
 def test_the_classes_page_compares_two_classes(visit):
     page = visit("/classes")
     expect(page.locator("#classes-summary")).to_contain_text("share", timeout=60_000)

@@ -238,6 +238,7 @@ def test_reports_can_be_saved(client, study):
         assert content.lower().startswith(start)
 
 
+@pytest.mark.slow
 def test_weights_that_changed_since_fail_the_job(services):
     job = services.jobs.submit("detection", study_settings(MODEL, "0" * 64, 0.5, 0, FORM), label="changed")
     deadline(lambda: services.jobs.job(job.id).has_ended)
