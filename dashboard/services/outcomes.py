@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ T = TypeVar("T")
 KEPT_REPORTS = 3
 
 
-class Outcomes:
+class Outcomes(ABC):
     """The jobs of one kind in a queue, and their reports.
 
     Attributes:
@@ -40,9 +41,9 @@ class Outcomes:
         self._classifiers = classifiers
         self._reports: Kept[Mapping[str, Any]] = Kept(KEPT_REPORTS)
 
+    @abstractmethod
     def is_readable(self, job: Job) -> bool:
         """Whether this version understands what a job was asked for."""
-        raise NotImplementedError
 
     def job(self, study: str, model: str) -> Job:
         """The job of a study.
