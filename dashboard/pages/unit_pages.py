@@ -23,7 +23,7 @@ from dashboard.services import Services
 from dashboard.services.jobs.job import Job
 from dashboard.services.jobs.unit_settings import PAGES, link
 from dashboard.services.unit_studies import UnitStudies
-from dashboard.studies.unit_form import unit_field_text
+from dashboard.studies.fields import plain_text
 from engine.errors import EngineError
 from engine.registry import Parameter
 
@@ -149,7 +149,7 @@ class UnitPage:
     def _facts(self, services: Services, parsed: Parsed) -> dict[str, Any]:
         """What the browser's part of the controls needs to know."""
         form = parsed.values["unit_form"]
-        own = {name: unit_field_text(getattr(form, name)) for name in self.form_fields}
+        own = {name: plain_text(getattr(form, name)) for name in self.form_fields}
         own |= {name: look_text(name, parsed.values.get(name)) for name in self.looks}
         return {
             **self.attack.facts(services, parsed),

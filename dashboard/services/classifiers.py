@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from dashboard.services.registered import Registered
 from dashboard.settings import Settings
 from engine.attacks.catalogue import attacks
 from engine.datasets.catalogue import dataset_of, load_dataset
 from engine.datasets.dataset import Dataset
 from engine.datasets.folder import folder_dataset
 from engine.errors import DatasetError, UnknownNameError
-from engine.network.classifiers import Classifier, available_classifiers, load_custom
+from engine.network.classifiers import Classifier, load_custom
 from engine.paths.extraction import EffectivePath
+from engine.registry import Entry, Registry
 
+MODELS = "models"
 MAX_LOADED = 4
 MAX_EXTRACTORS = 4
 
@@ -57,9 +61,10 @@ class Classifiers:
             EngineError: if the own model, its checkpoint or its data set cannot be used.
         """
         self._settings = settings
-        self._registry = available_classifiers(settings.data_dir / "models")
-        self._loaded: OrderedDict[str, LoadedClassifier] = OrderedDict()
-        self._lock = threading.RLock()
+        self._registered = Registered(settings.data_dir / MODELS)
+        self._loaded: OrderedDict[str, tuple[object, LoadedClassifier]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._loading: dict[str, threading.Lock] = {}
         self._default: str | None = None
         self._kernels = threading.Event()
         self._kernels.set()
@@ -84,18 +89,21 @@ class Classifiers:
     def labels(self) -> dict[str, str]:
         """What a person reads, by name; an own model comes first."""
         own = {self._own.classifier.name: self._own.classifier.label} if self._own else {}
-        return own | {entry.name: entry.label for entry in self._registry}
+        return own | {entry.name: entry.label for entry in self.registry()}
+
+    def registry(self) -> Registry[Classifier]:
+        """The classifiers that are registered at this moment; one given on the command line is not among them."""
+        return self._registered.now()
 
     def model_names(self) -> Sequence[str]:
         """The names of all classifiers."""
         return list(self.labels())
 
     def default_model(self) -> str:
-        """The classifier shown first: the own one, or the first whose data set is on this machine."""
-        with self._lock:
-            if self._default is None:
-                self._default = self._first_usable()
-            return self._default
+        """The classifier shown first: the own one, or the smallest whose data set is on this machine."""
+        if self._default is None or self._default not in self.labels():
+            self._default = self._first_usable()
+        return self._default
 
     def get(self, name: str) -> LoadedClassifier:
         """The classifier of that name.
@@ -106,20 +114,37 @@ class Classifiers:
         """
         if self._own and name == self._own.classifier.name:
             return self._own
+        entry = self.registry()[name]
+        weights = entry.facts.get("sha256")
         with self._lock:
-            if name not in self._loaded:
-                classifier = self._registry[name].create()
-                data = dataset_of(classifier, root=self._settings.datasets_dir)
-                self._loaded[name] = LoadedClassifier(classifier, data)
-                while len(self._loaded) > MAX_LOADED:
-                    self._loaded.popitem(last=False)
+            loading = self._loading.setdefault(name, threading.Lock())
+        with loading:  # one data set may take seconds; those who ask for another model do not wait for it
+            loaded = self._loaded_before(name, weights)
+            if loaded is None:
+                classifier = entry.create()
+                loaded = LoadedClassifier(classifier, dataset_of(classifier, root=self._settings.datasets_dir))
+                self._keep(name, weights, loaded)
+            return loaded
+
+    def _loaded_before(self, name: str, weights: object) -> LoadedClassifier | None:
+        """The classifier, if it was loaded and its weights have not been replaced since."""
+        with self._lock:
+            before, loaded = self._loaded.get(name, (None, None))
+            if loaded is None or before != weights:
+                return None
             self._loaded.move_to_end(name)
-            return self._loaded[name]
+            return loaded
+
+    def _keep(self, name: str, weights: object, loaded: LoadedClassifier) -> None:
+        with self._lock:
+            self._loaded[name] = (weights, loaded)
+            while len(self._loaded) > MAX_LOADED:
+                self._loaded.popitem(last=False)
 
     def datasets(self) -> dict[str, str]:
         """The name of each classifier's data set, by the classifier's name."""
         own = {self._own.classifier.name: self._own.classifier.dataset} if self._own else {}
-        return own | {entry.name: entry.facts["dataset"] for entry in self._registry}
+        return own | {entry.name: entry.facts["dataset"] for entry in self.registry()}
 
     def class_count(self, model: str) -> int:
         """The number of classes a classifier tells apart."""
@@ -150,12 +175,21 @@ class Classifiers:
     def _first_usable(self) -> str:
         if self._own:
             return self._own.classifier.name
-        if not len(self._registry):
+        registry = self.registry()
+        if not len(registry):
             raise UnknownNameError("There is no classifier on this machine; reinstall, or start with --model.")
-        for name in self._registry.names():
+        # The smallest answers soonest, and a large one's data set may take seconds to read.
+        smallest_first = sorted(registry, key=_parameters)
+        for entry in smallest_first:
             try:
-                self.get(name)
+                self.get(entry.name)
             except DatasetError:
                 continue
-            return name
-        return self._registry.names()[0]
+            return entry.name
+        return smallest_first[0].name
+
+
+def _parameters(entry: Entry[Classifier]) -> float:
+    """How many weights a classifier has, as its card says; infinite if it does not."""
+    count = entry.facts.get("parameters")
+    return count if isinstance(count, int) else math.inf

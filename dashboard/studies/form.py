@@ -5,10 +5,11 @@ Lists are written with commas; an attack with a preset of its settings as ``jsma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from dashboard.studies.fields import Readers, differing, plain_text, read_fields
 from engine.attacks.catalogue import attacks
 from engine.detection.catalogue import detectors
 from engine.errors import InvalidInputError
@@ -72,12 +73,7 @@ class StudyForm:
 
     def to_fields(self) -> dict[str, str]:
         """The fields of a URL that differ from the usual ones."""
-        usual, texts = StudyForm(), {}
-        for name in STUDY_FIELDS:
-            value = getattr(self, name)
-            if value != getattr(usual, name):
-                texts[name] = field_text(name, value)
-        return texts
+        return differing(self, field_text)
 
 
 STUDY_FIELDS = tuple(field.name for field in fields(StudyForm))
@@ -87,9 +83,7 @@ def field_text(name: str, value: Any) -> str:
     """A value as the URL has it."""
     if name == "attacks":
         return ",".join(attack if preset is None else f"{attack}:{preset}" for attack, preset in value)
-    if isinstance(value, tuple):
-        return ",".join(value)
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
+    return plain_text(value)
 
 
 def attack_choices() -> dict[str, str]:
@@ -131,7 +125,7 @@ def _listed(name: str, text: str, known: Sequence[str] | Mapping[str, str]) -> t
     return tuple(name for name in known if name in items)  # the same choice is the same study, in whatever order
 
 
-_READERS: Mapping[str, Callable[[str], Any]] = {
+_READERS: Readers = {
     "attacks": _read_attacks,
     "detectors": _read_detectors,
     "baselines": lambda text: _listed("baselines", text, BASELINES),
@@ -150,11 +144,5 @@ def read_study_form(query: Mapping[str, str]) -> tuple[StudyForm, dict[str, str]
     Returns:
         the form, in which a wrong field has its usual value; and a sentence for each that is wrong.
     """
-    values, errors = {}, {}
-    for name, read in _READERS.items():
-        if name in query:
-            try:
-                values[name] = read(query[name])
-            except InvalidInputError as error:
-                errors[name] = str(error)
+    values, errors = read_fields(query, _READERS)
     return StudyForm(**values), errors

@@ -6,10 +6,10 @@ The Sensitivity and the Route page share it: how many pairs of images, and what 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
+from dashboard.studies.fields import Readers, differing, plain_text, read_fields
 from engine.errors import InvalidInputError
 from engine.registry import Parameter
 
@@ -65,22 +65,10 @@ class UnitForm:
 
     def to_fields(self) -> dict[str, str]:
         """The fields of a URL that differ from the usual ones."""
-        usual = UnitForm()
-        return {
-            name: unit_field_text(getattr(self, name))
-            for name in UNIT_FIELDS
-            if getattr(self, name) != getattr(usual, name)
-        }
+        return differing(self, lambda _, value: plain_text(value))
 
 
 UNIT_FIELDS = tuple(field.name for field in fields(UnitForm))
-
-
-def unit_field_text(value: Any) -> str:
-    """A value as the URL has it."""
-    if isinstance(value, tuple):
-        return ",".join(value)
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def _read_others(text: str) -> tuple[str, ...]:
@@ -92,7 +80,7 @@ def _read_others(text: str) -> tuple[str, ...]:
     return names
 
 
-_READERS: Mapping[str, Callable[[str], Any]] = {
+_READERS: Readers = {
     "pairs": PAIRS.parse,
     "where": WHERE.parse,
     "top": TOP.parse,
@@ -113,13 +101,7 @@ def read_unit_form(query: Mapping[str, str], models: Sequence[str] | None = None
     Returns:
         the form, in which a wrong field has its usual value; and a sentence for each that is wrong.
     """
-    values, errors = {}, {}
-    for name, read in _READERS.items():
-        if name in query:
-            try:
-                values[name] = read(query[name])
-            except InvalidInputError as error:
-                errors[name] = str(error)
+    values, errors = read_fields(query, _READERS)
     unknown = [name for name in values.get("others", ()) if models is not None and name not in models]
     if unknown:
         errors["others"] = f"others: there is no model {unknown[0]!r}; known: {', '.join(models or ())}."

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.datasets.dataset import Dataset, ImageSet, read_only
-from engine.datasets.decode import decode_image, is_grey, open_image, prepare_pixels
+from engine.datasets.decode import decode_image, prepare_pixels
+from engine.datasets.survey import survey, unreadable
 from engine.errors import DatasetError, InvalidInputError
 from engine.progress import Progress, silent
 
@@ -19,7 +18,6 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 OTHER_IMAGES = (".gif", ".bmp", ".tif", ".tiff", ".heic", ".avif", ".svg", ".ppm", ".pgm")
 TEST_SHARE = 5
 TEST_FOLDERS = ("test", "val", "validation")
-MIXED_SIDE = 224
 # Decoded images are kept in memory while a split as a whole is below this.
 KEPT_BYTES = 512 * 2**20
 
@@ -54,7 +52,7 @@ class FileImages(ImageSet):
         try:
             return prepare_pixels(decode_image(file.read_bytes()), self._image_shape)
         except (InvalidInputError, OSError) as error:
-            raise _unreadable(file, error) from error
+            raise unreadable(file, error) from error
 
 
 def folder_dataset(
@@ -88,13 +86,13 @@ def folder_dataset(
     if not path.is_dir():
         raise DatasetError(f"{path}: expected a folder with one subfolder of images a class; there is none.")
     splits, classes = _find_splits(path)
-    survey = _survey(path, splits, progress)
-    shape = image_shape or survey.image_shape
+    found = survey(path, [file for split in splits for file, _ in split], progress)
+    shape = image_shape or found.image_shape
     sets = [
         FileImages([file for file, _ in split], np.array([klass for _, klass in split], dtype=np.int64), shape)
         for split in splits
     ]
-    key = hashlib.sha256(f"{survey.key} {shape} {classes}".encode()).hexdigest()
+    key = hashlib.sha256(f"{found.key} {shape} {classes}".encode()).hexdigest()
     name = name or path.resolve().name
     progress(1.0, f"{name}: {len(sets[0]):,} training and {len(sets[1]):,} test images")
     folder = str(path.resolve())
@@ -102,12 +100,6 @@ def folder_dataset(
 
 
 Split = list[tuple[Path, int]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Survey:
-    image_shape: tuple[int, int, int]
-    key: str
 
 
 def _find_splits(path: Path) -> tuple[tuple[Split, Split], tuple[str, ...]]:
@@ -167,28 +159,3 @@ def _divide(folder: Path, files: list[Path]) -> tuple[list[Path], list[Path]]:
 
     test = set(sorted(files, key=order)[: max(1, len(files) // TEST_SHARE)])
     return [file for file in files if file not in test], [file for file in files if file in test]
-
-
-def _survey(path: Path, splits: Iterable[Split], progress: Progress) -> _Survey:
-    """Reads every file once: its bytes for the key, its header for the shape and to find unreadable ones early."""
-    digest = hashlib.sha256()
-    sizes: set[tuple[int, int]] = set()
-    all_grey = True
-    files = [file for split in splits for file, _ in split]
-    for number, file in enumerate(files):
-        try:
-            data = file.read_bytes()
-            with open_image(data) as image:
-                sizes.add(image.size)
-                all_grey = all_grey and is_grey(image)
-        except (InvalidInputError, OSError) as error:
-            raise _unreadable(file, error) from error
-        digest.update(f"{file.relative_to(path).as_posix()}\0".encode() + hashlib.sha256(data).digest())
-        if number % 500 == 0:
-            progress(number / len(files), f"Checked {number:,} of {len(files):,} files")
-    width, height = sizes.pop() if len(sizes) == 1 else (MIXED_SIDE, MIXED_SIDE)
-    return _Survey((1 if all_grey else 3, height, width), digest.hexdigest())
-
-
-def _unreadable(file: Path, error: Exception) -> DatasetError:
-    return DatasetError(f"{file}: cannot be read ({error}) Replace this file or take it away.")

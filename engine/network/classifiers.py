@@ -72,8 +72,7 @@ def available_classifiers(extra_directory: Path | None = None) -> Registry[Class
         extra_directory: the user's models; ``models`` in the user's data directory if None. It may be absent.
     """
     registry: Registry[Classifier] = Registry("classifier")
-    own = data_directory() / "models" if extra_directory is None else extra_directory
-    for directory in (SHIPPED, own):
+    for directory in (SHIPPED, own_models(extra_directory)):
         for card_path in sorted(directory.glob("*.json")):
             if card_path.with_suffix(".safetensors").is_file():
                 registry.add(_entry(card_path, registry))
@@ -110,6 +109,34 @@ def load_classifier(name: str, extra_directory: Path | None = None) -> Classifie
         CheckpointError: if its files are damaged or do not belong together.
     """
     return available_classifiers(extra_directory)[name].create()
+
+
+def remove_classifier(name: str, directory: Path | None = None) -> None:
+    """Deletes a classifier of the user's own: its card first, so that no half of it is ever listed.
+
+    Args:
+        name: as in :func:`available_classifiers`.
+        directory: the user's models; ``models`` in the user's data directory if None.
+
+    Raises:
+        UnknownNameError: for a name that is not available.
+        InvalidInputError: for a shipped classifier.
+        CheckpointError: if the files cannot be deleted.
+    """
+    available_classifiers(directory)[name]
+    card = own_models(directory) / f"{name}.json"
+    if (SHIPPED / card.name).is_file() or not card.is_file():
+        raise InvalidInputError(f"{name}: expected a model of your own, in {card.parent}; it is not there.")
+    try:
+        card.unlink()
+        card.with_suffix(".safetensors").unlink(missing_ok=True)
+    except OSError as error:
+        raise CheckpointError(f"{card}: cannot be deleted ({error}); delete it by hand.") from error
+
+
+def own_models(directory: Path | None = None) -> Path:
+    """The folder of the user's models: the given one, or ``models`` in the user's data directory."""
+    return data_directory() / "models" if directory is None else directory
 
 
 def load_custom(

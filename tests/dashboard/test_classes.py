@@ -14,8 +14,8 @@ import pytest
 from dashboard.components.background import background_state
 from dashboard.pages.classes import cards, comparison
 from dashboard.services import EXTENSION
+from tests.dashboard.answers import deadline
 from tests.dashboard.conftest import call, drawn
-from tests.dashboard.test_inspect import deadline
 
 QUERY = "?model=lenet5-digits&pair=3-5"
 

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import time
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,13 +11,12 @@ import pytest
 from dashboard.pages.detect import cards
 from dashboard.pages.inspect import cards as inspect_cards
 from dashboard.selection import parse_query
-from dashboard.services.computations import Pending
 from dashboard.services.jobs.detection_settings import check, link, study_settings
 from dashboard.studies.form import StudyForm, attack_choices
 from engine.detection.protocol import scores_of
 from engine.errors import InvalidInputError
+from tests.dashboard.answers import deadline, there
 from tests.dashboard.conftest import asked, call, drawn
-from tests.dashboard.test_inspect import deadline
 
 FORM = StudyForm(attacks=(("fgsm", None), ("deepfool", None)), images=40, share=0.5, sweeps=("last-layers",))
 MODEL = "lenet5-digits"
@@ -113,16 +111,6 @@ def test_a_missed_image_opens_under_the_studys_attack_with_its_detector(client, 
     subject = there(lambda: services.inspections.inspect(selection)).adversarial
     judged = there(lambda: services.studies.judge(MODEL, selection.detector, subject, class_paths)).explanation
     assert judged.score == pytest.approx(details["scores"][place], abs=1e-4)  # what the study measured of the batch
-
-
-def there(get):
-    """A result, asked for until it is there."""
-    for _ in range(100):
-        try:
-            return get()
-        except Pending:
-            time.sleep(0.1)
-    raise AssertionError("still under way")
 
 
 def test_inspect_gives_the_verdict_and_what_each_layer_adds(client, services, study):

@@ -12,6 +12,7 @@ from dashboard.pages.inspect import cards
 from dashboard.services.uploads import Uploads, upload_bytes
 from dashboard.settings import MAX_UPLOAD_BYTES
 from engine.errors import InvalidInputError
+from tests.dashboard.answers import deadline
 from tests.dashboard.conftest import call, drawn, words
 
 QUERY = "?model=lenet5-digits&image=test:17&attack=pgd_linf&epsilon=0.2"
@@ -57,15 +58,6 @@ def test_a_figure_waits_for_class_paths_and_is_drawn_when_they_are_there(client,
     low, high = normal.bands[1]
     assert all(0 <= low[layer] <= high[layer] <= 1 for layer in low)
     assert normal.band_images == 200
-
-
-def deadline(ready, seconds=60):
-    import time
-
-    end = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 def test_a_wrong_field_leaves_the_figure_empty_with_a_reason(client):

@@ -15,8 +15,9 @@ from dashboard.pages.inspect.verdict import verdict
 from dashboard.pages.wording import with_article
 from dashboard.services.computations import Pending
 from engine.errors import EngineError
+from tests.dashboard.answers import deadline
 from tests.dashboard.conftest import told_image, words
-from tests.dashboard.test_inspect import deadline, draw, send
+from tests.dashboard.test_inspect import draw, send
 
 QUERY = "?model=lenet5-digits&image=test:17&attack=pgd_linf&epsilon=0.2"
 NAMES = ("airplane", "cat", "ship")

@@ -1,30 +1,18 @@
 """The route of one image and its interventions: what the engine says of them, and what is refused."""
 
-import time
-
 import numpy as np
 import pytest
 import torch
 
-from dashboard.services.computations import Pending
 from dashboard.services.interventions import NotConnectedError
 from engine.errors import InvalidInputError
 from engine.network.trace import trace
 from engine.paths.path import n_common
 from engine.route.live import intervene
 from engine.route.routes import instance_routes
+from tests.dashboard.answers import there
 
 QUERY = "?model=lenet5-digits&image=test:3&attack=pgd_linf&epsilon=0.1"
-
-
-def there(get):
-    """A result, asked for until it is there."""
-    for _ in range(300):
-        try:
-            return get()
-        except Pending:
-            time.sleep(0.1)
-    raise AssertionError("still under way")
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,9 @@ from dashboard.serving import serve
 from engine.errors import EngineError
 from tests.conftest import ROOT
 from tests.dashboard import own_models
+from tests.dashboard.answers import deadline
 from tests.dashboard.conftest import call
-from tests.dashboard.test_inspect import deadline, draw
+from tests.dashboard.test_inspect import draw
 
 GREY, COLOUR = "tests.dashboard.own_models:grey", "tests.dashboard.own_models:colour"
 

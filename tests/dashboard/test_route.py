@@ -5,17 +5,12 @@ import json
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 
-from dashboard.figures.path_change import path_change
-from dashboard.figures.split_maps import split_maps
 from dashboard.figures.table import figure_table
 from dashboard.pages.route import cards
 from dashboard.pages.route.picking import control, fitting
-from dashboard.pages.route.statements import BY_CHANCE, HOLDS, IN_PART, NOT, UNTOLD, statements, summary
-from dashboard.pages.route.telling import connection_options
-from dashboard.pages.route.view import WHOLE, connection_of, report_or_wait
+from dashboard.pages.route.view import report_or_wait
 from dashboard.pages.route.whole_map import whole_map
 from dashboard.pages.route.words import doing, experiment, picked_words
 from dashboard.selection import MAX_LIST, picked_text
@@ -23,9 +18,8 @@ from dashboard.services.computations import Pending
 from dashboard.services.interventions import Interventions
 from dashboard.services.jobs.unit_settings import link
 from engine.network.units import UnitLayer
+from tests.dashboard.answers import deadline, text_of, there
 from tests.dashboard.conftest import asked, call, drawn
-from tests.dashboard.test_inspect import deadline
-from tests.dashboard.test_interventions import there
 
 MODEL = "lenet5-digits"
 IMAGE = f"?model={MODEL}&image=test:3&attack=pgd_linf&epsilon=0.1"
@@ -59,15 +53,6 @@ def told(client, search):
     """What is said of the image."""
     outputs = [("route-said", "children"), ("route-pictures", "children"), ("route-which", "children")]
     return asked(client, "route-said", outputs, [("route-selection", "data", search)])
-
-
-def text_of(part):
-    """All words in a part of a page."""
-    if isinstance(part, dict):
-        return text_of(part.get("props", part).get("children")) if "props" in part else ""
-    if isinstance(part, list):
-        return "".join(map(text_of, part))
-    return "" if part is None else str(part)
 
 
 def said(client, search):
@@ -164,13 +149,9 @@ def test_what_does_not_go_back_is_not_said_to(services):
         clean = np.eye(10)[1]
         adversarial = np.eye(10)[5]
 
-    words = text_of(json.loads(json.dumps(experiment(view, Third, selection, SIZES, None), default=_plain)))
+    words = text_of(experiment(view, Third, selection, SIZES, None))
     assert "into a 5 (1.00), not back into an 8" in words
     assert "The clean image becomes a 1 (1.00)" in words
-
-
-def _plain(part):
-    return part.to_plotly_json()
 
 
 def pick(client, search, by, value, text="", asked=None):
@@ -358,85 +339,6 @@ def test_without_a_study_nothing_is_told_of_one(client):
     assert tell_study(client, IMAGE) == {"summary": None, "statements": None, "hardest": None, "table": None}
 
 
-REPORT = {
-    "attack": "fgsm", "attack_settings": {"epsilon": 0.1}, "settings": {"share": 0.2}, "route_images": 10, "pairs": 500,
-    "misled": 0.4,
-    "layers": [{"name": "a", "mean_occurrence": 0.5}, {"name": "b", "mean_occurrence": 0.4}],
-    "contrast": [
-        {"layer": "a", "sensitivity": {"ratio": 2.0, "p": 0.01}, "gradient": {"ratio": 2.0, "p": 0.2}},
-        {"layer": "b", "sensitivity": {"ratio": 3.0, "p": 0.0001}, "gradient": {"ratio": 1.5, "p": None}},
-    ],
-    "transplant": {
-        "misled": 2, "cumulative": [{"route": 0.5, "control": [0.6, 0.7], "units": 4, "control_units": 3}],
-    },
-    "deactivation": [
-        {"layer": "a", "clean": {"route": 0.5, "control": [0.9, 0.7]}},
-        {"layer": "b", "clean": {"route": 1.0, "control": [1.0, 0.9]}},
-    ],
-    "weakening": [
-        {"layers": ["a", "b"], "betas": [1.0, 0.0], "clean": {"route": [1.0, 0.8], "control": [[1.0, 1.0]]},
-         "adversarial": {"route": [0.2, 0.6], "control": [[0.2, 0.3], [0.2, 0.5]]}},
-    ],
-    "hardness": {"fgsm": {"groups": [0.9, 0.5, 0.1], "counts": [20, 20, 20], "epsilon": 0.1}},
-}  # fmt: skip
-
-
-def verdicts(report):
-    return [item.children[0].children for item in statements(report)[1].children]
-
-
-def test_each_statement_is_judged_by_its_numbers():
-    assert verdicts(REPORT) == [HOLDS, HOLDS, BY_CHANCE, NOT, IN_PART, HOLDS, NOT]
-    words = json.dumps([part.to_plotly_json() for part in statements(REPORT)], default=_plain, ensure_ascii=False)
-    assert "2 times as much in a (p = 0.01) and 3 times as much in b (p < 0.001)" in words
-    assert "at as many others (only 3 are left) 65%" in words
-    assert "in a, 50% of the clean images stay right (others: 80%)" in words
-    assert "at factor 0, 60% of the attacked images are right (untouched 20%, others weakened 40%) and 80%" in words
-    assert "on 10% of the hardest third of the images, on 90% of the easiest" in words
-    assert "Of 7 statements about such routes 3 hold" in text_of(
-        json.loads(json.dumps(summary(REPORT), default=_plain))
-    )
-
-
-def test_what_few_images_tell_may_be_chance():
-    few = {**REPORT, "pairs": 5, "hardness": {"fgsm": {"groups": [0.5, 1.0], "counts": [2, 2], "epsilon": 0.1}}}
-    assert verdicts(few)[-3:] == [NOT, BY_CHANCE, BY_CHANCE]  # in one of its two layers the opposite was seen
-    few["deactivation"] = REPORT["deactivation"][:1]
-    assert verdicts(few)[-3:] == [BY_CHANCE, BY_CHANCE, BY_CHANCE]
-
-
-def test_statements_that_cannot_be_told_are_not_counted():
-    none = {**REPORT, "transplant": {**REPORT["transplant"], "misled": 0}, "weakening": []}
-    none["hardness"] = {"fgsm": {"groups": [0.5, None], "counts": [20, 0], "epsilon": 0.1}}
-    none["contrast"] = [
-        {"layer": "a", "sensitivity": {"ratio": None, "p": None}, "gradient": {"ratio": 0.5, "p": 0.01}}
-    ]
-    assert verdicts(none) == [HOLDS, NOT, UNTOLD, IN_PART]
-    assert "Of 3 statements" in text_of(json.loads(json.dumps(summary(none), default=_plain)))
-
-
-def test_many_layers_are_told_by_their_extremes():
-    layers = [{"name": f"l{n}", "mean_occurrence": 0.5} for n in range(6)]
-    contrast = [
-        {"layer": f"l{n}", "sensitivity": {"ratio": 0.8 + 0.2 * n, "p": 0.01}, "gradient": {"ratio": 2.0, "p": 0.01}}
-        for n in range(6)
-    ]
-    words = json.dumps(statements({**REPORT, "layers": layers, "contrast": contrast}), default=_plain)
-    assert "in 4 of 6 layers, in 4 beyond chance (p < 0.05); most in l5 (1.8 times), least in l0 (0.8 times)" in words
-
-
-def test_connections_are_chosen_by_the_layer_that_reads():
-    entries = [{"layers": ["a", "b"]}, {"layers": ["a", "b", "c"]}, {"layers": ["a", "b", "c"]}]
-    report = {"weakening": entries}
-    assert connection_of(report, None) is entries[-1]
-    assert connection_of(report, "b") is entries[0]
-    assert connection_of(report, "c") is entries[1]
-    assert connection_of(report, "z") is entries[-1]
-    options = connection_options(report, "z")
-    assert [one["value"] for one in options] == [WHOLE, "b", "c", "z"]
-    assert connection_options({"weakening": entries[:1]}, None) == [{"value": WHOLE, "label": "a and b"}]
-
-
 def test_the_report_can_be_saved(client, services, study):
     answer = call(
         client, [("route-report-file", "data")], [("route-report-json", "n_clicks", 1)],
@@ -475,26 +377,3 @@ def test_the_page_is_laid_out_for_every_kind_of_link(app, services, study):
     for search in (IMAGE, with_study(study, layer="conv9"), "?picked=nonsense&act=x&image=test:-1&factor=9"):
         fields = {name: values[0] for name, values in parse_qs(search.removeprefix("?")).items()}
         assert build(services, fields).children
-
-
-def test_the_path_change_is_in_shares_of_each_layer():
-    figure = path_change(["a", "b"], np.array([[1, 2, 1], [0, 0, 0]]))
-    assert [bar.y[0] for bar in figure.data] == [0.25, 0.5, 0.25]
-    assert [bar.y[1] for bar in figure.data] == [0, 0, 0]
-    assert "only before,a,only before,1,0.25" in figure_table(figure)
-    with pytest.raises(ValueError, match="three counts"):
-        path_change(["a"], np.zeros((2, 3), int))
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_split_maps_share_one_scale(channels, theme):
-    random = np.random.default_rng(0)
-    images = random.random((2, channels, 4, 4), dtype=np.float32)
-    heat = random.random((2, 2, 4, 4), dtype=np.float32)
-    figure = split_maps(images, heat[0], heat[1], ["clean: 8", "attacked: 3"], 2.0, theme)
-    drawn_heat = [trace for trace in figure.data if isinstance(trace, go.Heatmap) and trace.name.endswith("heat")]
-    assert [trace.zmax for trace in drawn_heat] == [2.0] * 4
-    assert sum(bool(trace.showscale) for trace in drawn_heat) == 1
-    assert np.array_equal(drawn_heat[3].z, heat[1, 1])
-    assert "attacked: 3, all other units, heat" in figure_table(figure)

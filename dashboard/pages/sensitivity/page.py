@@ -11,7 +11,6 @@ from dashboard.pages.unit_pages import UnitPage
 from dashboard.selection import Parsed
 from dashboard.services import Services
 from dashboard.studies.unit_form import SENSITIVITY_SETTINGS
-from engine.network.classifiers import available_classifiers
 
 KIND = "sensitivity"
 HELP = [
@@ -57,7 +56,7 @@ def comparable(services: Services, parsed: Parsed) -> Mapping[str, str]:
     if model is None:
         return {}
     wanted = services.choices.get(model).classifier
-    cards = available_classifiers(services.settings.data_dir / "models")
+    cards = services.choices.registry()
 
     def fits(name: str) -> bool:
         if name not in cards:  # a model of the command line, which is loaded

@@ -52,7 +52,9 @@ def growth(ratios: Mapping[str, float]) -> str:
         return f"This ratio grows from layer to layer, {ends}, as the paper finds."
     if values[-1] > values[0]:
         where = listed(falls) if len(falls) <= NAMED else f"{len(falls)} of the layers"
-        return f"This ratio grows from the first layer to the last, {ends}, as the paper finds, but not in {where}."
+        return (
+            f"This ratio is larger at the end ({ends}) but does not grow steadily as in the paper: it falls in {where}."
+        )
     return f"This ratio does not grow through the layers ({ends}), unlike what the paper finds."
 
 

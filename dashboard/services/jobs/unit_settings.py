@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 
 from dashboard.selection import SEED, SETTING, Selection
 from dashboard.services.jobs.job import Job
-from dashboard.studies.unit_form import UnitForm, read_unit_form, unit_field_text
+from dashboard.studies.fields import plain_text
+from dashboard.studies.unit_form import UnitForm, read_unit_form
 from engine.attacks.catalogue import attacks
 from engine.errors import InvalidInputError
 from engine.registry import Parameter, Value
@@ -40,7 +41,7 @@ def unit_settings(
     if "epsilon" in parameters and selection.epsilon is not None:
         given["epsilon"] = selection.epsilon
     usual = {name: parameter.default for name, parameter in parameters.items()}
-    texts = {name: unit_field_text(getattr(form, name)) for name in PAGES[kind][2]}
+    texts = {name: plain_text(getattr(form, name)) for name in PAGES[kind][2]}
     return {
         "model": selection.model, "weights": weights, "version": VERSION, "attack": selection.attack,
         "attack_settings": usual | given, "seed": selection.seed, **texts,
@@ -66,7 +67,7 @@ def checked(kind: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
     attack = str(settings.get("attack", "pgd_linf"))
     values = attack_values(attack, settings.get("attack_settings", {}))
     seed = int(SEED.parse(settings.get("seed", SEED.default)))
-    texts = {name: unit_field_text(getattr(form, name)) for name in fields}
+    texts = {name: plain_text(getattr(form, name)) for name in fields}
     keys = {"others_weights": str(settings.get("others_weights", ""))} if "others" in fields else {}
     return {
         "model": settings["model"], "weights": settings["weights"], "version": VERSION, "attack": attack,

@@ -15,7 +15,9 @@ from dashboard.figures.hardness import hardness_groups
 from dashboard.figures.intervened import intervened_probabilities
 from dashboard.figures.intervention_bars import deactivation_bars, repair_bars
 from dashboard.figures.on_off import QUANTITIES, on_off
+from dashboard.figures.path_change import path_change
 from dashboard.figures.route_map import route_map
+from dashboard.figures.split_maps import split_maps
 from dashboard.figures.table import figure_table
 from dashboard.figures.theme import COLORS
 
@@ -286,3 +288,26 @@ def test_the_intervention_has_a_colour_of_its_own(theme):
 def test_probabilities_must_fit_the_classes():
     with pytest.raises(ValueError, match="Expected 2 probabilities"):
         intervened_probabilities(["a", "b"], [1, 0], [0, 1], [1, 0, 0])
+
+
+def test_the_path_change_is_in_shares_of_each_layer():
+    figure = path_change(["a", "b"], np.array([[1, 2, 1], [0, 0, 0]]))
+    assert [bar.y[0] for bar in figure.data] == [0.25, 0.5, 0.25]
+    assert [bar.y[1] for bar in figure.data] == [0, 0, 0]
+    assert "only before,a,only before,1,0.25" in figure_table(figure)
+    with pytest.raises(ValueError, match="three counts"):
+        path_change(["a"], np.zeros((2, 3), int))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_split_maps_share_one_scale(channels, theme):
+    random = np.random.default_rng(0)
+    images = random.random((2, channels, 4, 4), dtype=np.float32)
+    heat = random.random((2, 2, 4, 4), dtype=np.float32)
+    figure = split_maps(images, heat[0], heat[1], ["clean: 8", "attacked: 3"], 2.0, theme)
+    drawn_heat = [trace for trace in figure.data if isinstance(trace, go.Heatmap) and trace.name.endswith("heat")]
+    assert [trace.zmax for trace in drawn_heat] == [2.0] * 4
+    assert sum(bool(trace.showscale) for trace in drawn_heat) == 1
+    assert np.array_equal(drawn_heat[3].z, heat[1, 1])
+    assert "attacked: 3, all other units, heat" in figure_table(figure)
