@@ -18,7 +18,8 @@ ALLOWED = {
     "sensitivity": {"network", "datasets", "attacks"},
     "route": {"network", "datasets", "attacks", "sensitivity"},
     "attribution": {"network", "datasets"},
-    "hardening": {"network", "datasets", "attacks", "paths"},
+    "robustness": {"network", "datasets", "attacks"},
+    "hardening": {"network", "datasets", "attacks", "paths", "sensitivity", "route"},
 }
 
 

@@ -9,6 +9,8 @@ from engine.command_line.attribute import attribute
 from engine.command_line.detect_evaluate import evaluate_saved
 from engine.command_line.detect_fit import fit
 from engine.command_line.detect_sweep import sweep
+from engine.command_line.evaluate import evaluate
+from engine.command_line.harden import harden
 from engine.command_line.models import fetch, list_datasets, list_models, train
 from engine.command_line.paths import classes, paths
 from engine.command_line.route import route
@@ -32,6 +34,7 @@ for _verb in (
     list_datasets,
     fetch,
     train,
+    harden,
     attack,
     paths,
     classes,
@@ -39,5 +42,6 @@ for _verb in (
     sensitivity,
     route,
     attribute,
+    evaluate,
 ):
     main.add_command(_verb)

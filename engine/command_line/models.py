@@ -14,6 +14,7 @@ from engine.datasets.catalogue import datasets, load_dataset
 from engine.datasets.dataset import Dataset
 from engine.datasets.folder import folder_dataset
 from engine.errors import EngineError
+from engine.hardening.state import check_resume
 from engine.hardening.training import train_classifier
 from engine.locations import data_directory
 from engine.network.catalogue import models
@@ -87,18 +88,21 @@ def fetch(dataset: str) -> Any:
 @click.option("--threads", default=1, type=click.IntRange(min=1), help="Of the CPU; another number, other weights.")
 @click.option("--device", default="cpu", callback=usable_device, help="cpu or cuda.")
 @click.option("--download", is_flag=True, help="Fetch the data set if its files are not here.")
+@click.option("--folder", type=click.Path(file_okay=False, path_type=Path), help="Keep every epoch in this folder.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --folder.")
 @click.option("--output", type=output_file(".safetensors"), help="A .safetensors file; by default among your models.")
 @verb
 def train(
     architecture: str, dataset: str, seed: int, epochs: int | None, learning_rate: float | None, batch_size: int | None,
-    threads: int, device: str, download: bool, output: Path | None,
+    threads: int, device: str, download: bool, folder: Path | None, resume: bool, output: Path | None,
 ) -> Any:  # fmt: skip
     """Train ARCHITECTURE by the project's recipe and save it with its card."""
+    check_resume(folder, resume)
     data = _dataset(dataset, download)
     with progress_bar(f"train {architecture}") as report:
         module, training = train_classifier(
             architecture, data, epochs=epochs, seed=seed, lr=learning_rate, batch_size=batch_size, threads=threads,
-            device=device, progress=report,
+            device=device, folder=folder, progress=report,
         )  # fmt: skip
     target = output or data_directory() / "models" / f"{architecture}-{data.name}-seed{seed}.safetensors"
     target.parent.mkdir(parents=True, exist_ok=True)

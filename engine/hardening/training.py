@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +13,20 @@ import torch
 from torch import nn
 
 from engine.datasets.catalogue import load_dataset
-from engine.datasets.dataset import Dataset, ImageSet
-from engine.errors import EngineError, InvalidInputError
+from engine.datasets.dataset import Dataset
+from engine.hardening.curves import LearningCurves
+from engine.hardening.images import channel_statistics, evaluate_accuracy
+from engine.hardening.loop import Loop, OnEpoch
+from engine.hardening.methods.base import Job
+from engine.hardening.methods.vanilla import Vanilla
+from engine.hardening.monitor import HeldOut
 from engine.hardening.recipes import Recipe, recipe_for
+from engine.hardening.reproducibility import reproducible
+from engine.hardening.settings import WATCHED, preset_name
+from engine.hardening.state import RunFolder
 from engine.network.catalogue import build_model, models
 from engine.progress import Progress, silent
-
-EVALUATION_BATCH = 1000
+from engine.version import VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +44,7 @@ class TrainingReport:
         loss: (epochs,) float64, mean training loss of each epoch, in nats.
         accuracy: (epochs,) float64, share of training images right while the epoch ran.
         test_accuracy: share of the test images right at the end.
+        curves: all that was measured epoch by epoch.
     """
 
     architecture: str
@@ -51,6 +60,7 @@ class TrainingReport:
     loss: npt.NDArray[np.float64]
     accuracy: npt.NDArray[np.float64]
     test_accuracy: float
+    curves: LearningCurves = field(default_factory=LearningCurves)
 
     def card(self) -> dict[str, object]:
         """What :mod:`engine.network.classifiers` needs to load the model again, and how it was made; plain values."""
@@ -83,30 +93,47 @@ def train_classifier(
     batch_size: int | None = None,
     threads: int = 1,
     device: str = "cpu",
+    folder: Path | None = None,
+    keep_epochs: bool = True,
+    held_out: int = 0,
     progress: Progress = silent,
+    on_epoch: OnEpoch | None = None,
 ) -> tuple[nn.Module, TrainingReport]:
     """Trains an architecture of the catalogue on a data set, without attacks.
 
     Settings that are not given come from :mod:`engine.hardening.recipes`. The same seed and number of threads give
-    the same weights bit for bit on one machine's CPU; the global random state and thread count are left as they were.
+    the same weights bit for bit on one machine's CPU, also when the run was stopped in between and resumed; the global
+    random state and thread count are left as they were.
+
+    Args:
+        architecture: of the catalogue.
+        dataset: its name, or the data set.
+        epochs, lr, batch_size: in place of the recipe's.
+        seed: of the first weights and of the order and changes of the images.
+        threads: of the CPU.
+        device: "cpu" or "cuda".
+        folder: where every epoch is kept, and where a stopped run of the same settings goes on; None keeps nothing.
+        keep_epochs: whether the weights of all epochs stay there, or those of the last alone.
+        held_out: test images that accuracy is measured on after every epoch; 0 measures none.
+        progress: may raise Cancelled.
+        on_epoch: is given the learning curves after every epoch.
 
     Returns:
         the model in eval mode on the CPU, normalisation inside, and the report.
 
     Raises:
-        InvalidInputError: for a setting out of range.
-        EngineError: if the loss stops being finite; names the batch.
+        InvalidInputError: for a setting out of range, or a folder that belongs to another run.
+        EngineError: if a loss or weight stops being finite, or memory runs out; names the batch.
     """
     data = load_dataset(dataset, progress=silent) if isinstance(dataset, str) else dataset
     recipe = _complete(recipe_for(architecture, data.name), epochs, lr, batch_size)
-    mean, std = channel_statistics(data.train)
-    with _reproducible(seed, threads):
-        model = build_model(architecture, len(data.classes), data.image_shape, mean=mean, std=std).to(device)
-        loss, accuracy = _fit(model, data.train, recipe, seed, progress)
-        model.cpu().to(memory_format=torch.contiguous_format).eval()
-        if recipe.stored == "float16":
-            model.half().float()
-        test_accuracy = evaluate_accuracy(model, data.test)
+    about = _about(architecture, data, recipe, seed=seed, threads=threads, device=device, held_out=held_out)
+    run = None if folder is None else RunFolder(folder, about, keep_epochs=keep_epochs)
+    with reproducible(seed, threads):
+        loop = _loop(architecture, data, recipe, seed, device, held_out, run)
+        curves = loop.run(progress, on_epoch)
+        finished(loop.model, recipe)
+        test_accuracy = evaluate_accuracy(loop.model, data.test)
     progress(1.0, f"Test accuracy {test_accuracy:.2%}")
     report = TrainingReport(
         architecture=architecture,
@@ -119,34 +146,19 @@ def train_classifier(
         recipe=recipe,
         seed=seed,
         threads=threads,
-        loss=np.array(loss),
-        accuracy=np.array(accuracy),
+        loss=curves.total,
+        accuracy=curves.accuracy,
         test_accuracy=test_accuracy,
+        curves=curves,
     )
-    return model, report
+    return loop.model, report
 
 
-def channel_statistics(images: ImageSet, *, limit: int = 10_000) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per channel in [0, 1], of at most ``limit`` evenly spaced images, to four digits."""
-    chosen = np.linspace(0, len(images) - 1, min(limit, len(images))).astype(np.int64)
-    pixels = images.pixels(chosen).astype(np.float64) / 255
-    mean, std = pixels.mean(axis=(0, 2, 3)), pixels.std(axis=(0, 2, 3))
-    # A constant channel has no spread; it is shifted only.
-    return tuple(round(float(m), 4) for m in mean), tuple(round(float(s), 4) or 1.0 for s in std)
-
-
-def evaluate_accuracy(model: nn.Module, images: ImageSet) -> float:
-    """Share of images whose largest logit is their label's; the model is used in its present mode."""
-    right = 0
-    device = next(model.parameters()).device
-    with torch.no_grad():
-        for batch in np.array_split(np.arange(len(images)), -(-len(images) // EVALUATION_BATCH)):
-            logits = model(images.images(batch).to(device))
-            # NaN would win argmax; it is never a correct prediction.
-            sound = torch.isfinite(logits).all(dim=1)
-            labels = torch.as_tensor(images.labels[batch], device=device)
-            right += int(((logits.argmax(dim=1) == labels) & sound).sum())
-    return right / len(images)
+def finished(model: nn.Module, recipe: Recipe) -> None:
+    """Leaves a trained model on the CPU, in eval mode, its weights rounded if the recipe says so."""
+    model.cpu().to(memory_format=torch.contiguous_format).eval()
+    if recipe.stored == "float16":
+        model.half().float()
 
 
 def _complete(recipe: Recipe, epochs: int | None, lr: float | None, batch_size: int | None) -> Recipe:
@@ -156,97 +168,24 @@ def _complete(recipe: Recipe, epochs: int | None, lr: float | None, batch_size: 
         lr=recipe.lr if lr is None else lr,
         batch_size=recipe.batch_size if batch_size is None else batch_size,
     )
-    if not (recipe.epochs >= 1 and 0 < recipe.lr < float("inf") and recipe.batch_size >= 1):
-        raise InvalidInputError(
-            "expected epochs ≥ 1, a positive learning rate and batch_size ≥ 1; "
-            f"got {recipe.epochs}, {recipe.lr} and {recipe.batch_size}."
-        )
+    recipe.require_sound()
     return recipe
 
 
-@contextmanager
-def _reproducible(seed: int, threads: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            yield
-    finally:
-        torch.set_num_threads(before)
+def _loop(
+    architecture: str, data: Dataset, recipe: Recipe, seed: int, device: str, held_out: int, folder: RunFolder | None
+) -> Loop:
+    """A run of plain training over a new model."""
+    mean, std = channel_statistics(data.train)
+    model = build_model(architecture, len(data.classes), data.image_shape, mean=mean, std=std).to(device)
+    objective = Vanilla().objective(Job(model, data.train, "scratch", seed, recipe.precision == "bfloat16"))
+    watched = HeldOut(data.test, min(held_out, len(data.test)), WATCHED[preset_name(data)], seed) if held_out else None
+    return Loop(model, data.train, recipe, objective, seed=seed, held_out=watched, folder=folder)
 
 
-def _fit(
-    model: nn.Module, images: ImageSet, recipe: Recipe, seed: int, progress: Progress
-) -> tuple[list[float], list[float]]:
-    if recipe.precision == "bfloat16":  # twice as fast there on a CPU
-        model.to(memory_format=torch.channels_last)
-    per_epoch = -(-len(images) // recipe.batch_size)
-    steps = per_epoch * recipe.epochs
-    optimizer = _optimizer(model, recipe)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    order = torch.Generator().manual_seed(seed)
-    changes = torch.Generator().manual_seed(seed + 1)  # one of its own: the order is that of a recipe without changes
-    losses, accuracies = [], []
-    for epoch in range(recipe.epochs):
-        model.train()
-        total_loss, right = 0.0, 0
-        shuffled = torch.randperm(len(images), generator=order).numpy()
-        for step in range(per_epoch):
-            chosen = shuffled[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-            labels = torch.as_tensor(images.labels[chosen])
-            batch = augmented(images.images(chosen), recipe, changes)
-            loss, hits = _step(model, optimizer, batch, labels, recipe.precision == "bfloat16")
-            if not np.isfinite(loss):
-                raise EngineError(
-                    f"the loss became {loss} in epoch {epoch + 1}, batch {step + 1}; lower the learning rate."
-                )
-            schedule.step()
-            total_loss += loss * len(chosen)
-            right += hits
-            message = f"Epoch {epoch + 1} of {recipe.epochs}, loss {loss:.4f}"
-            progress(0.98 * (epoch * per_epoch + step + 1) / steps, message)
-        losses.append(total_loss / len(images))
-        accuracies.append(right / len(images))
-    return losses, accuracies
-
-
-def augmented(images: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> torch.Tensor:
-    """Images (N, C, H, W), each mirrored and shifted at random as far as the recipe says so."""
-    if recipe.flips:
-        mirrored = torch.rand(len(images), generator=generator) < 0.5
-        images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
-    if recipe.crop_padding:
-        height, width, border = images.shape[2], images.shape[3], recipe.crop_padding
-        padded = nn.functional.pad(images, (border,) * 4)
-        rows, columns = torch.randint(0, 2 * border + 1, (2, len(images), 1), generator=generator)
-        y = (rows + torch.arange(height))[:, None, :, None]
-        x = (columns + torch.arange(width))[:, None, None, :]
-        channels = torch.arange(images.shape[1])[None, :, None, None]
-        images = padded[torch.arange(len(images))[:, None, None, None], channels, y, x]
-    return images
-
-
-def _step(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    images: torch.Tensor,
-    labels: torch.Tensor,
-    is_bfloat16: bool,
-) -> tuple[float, int]:
-    """One optimisation step; gives the batch's mean loss and the number of images that were right before it."""
-    device = next(model.parameters()).device
-    images, labels = images.to(device), labels.to(device)
-    with torch.autocast(device.type, torch.bfloat16, enabled=is_bfloat16):
-        logits = model(images).float()
-    loss = nn.functional.cross_entropy(logits, labels)
-    optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
-    return loss.item(), int((logits.argmax(dim=1) == labels).sum())
-
-
-def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    if recipe.optimizer == "adam":
-        return torch.optim.Adam(model.parameters(), recipe.lr, weight_decay=recipe.weight_decay)
-    return torch.optim.SGD(model.parameters(), recipe.lr, momentum=0.9, weight_decay=recipe.weight_decay, nesterov=True)
+def _about(architecture: str, data: Dataset, recipe: Recipe, **further: Any) -> Mapping[str, Any]:
+    """What determines a run."""
+    return {
+        "version": VERSION, "architecture": architecture, "dataset": data.name, "dataset_key": data.key,
+        "method": "vanilla", "training": asdict(recipe), **further,
+    }  # fmt: skip

@@ -11,6 +11,7 @@ from torch import nn
 from engine.errors import InvalidInputError
 from engine.network.architectures.alexnet32 import AlexNet32
 from engine.network.architectures.lenet5 import LeNet5
+from engine.network.architectures.vgg16_narrow import VGG16Narrow
 from engine.network.architectures.vgg32 import VGG16Small
 from engine.network.normalize import Normalize
 from engine.registry import Entry, Registry
@@ -140,6 +141,7 @@ SMALL_COLOUR = ("cifar10", "svhn")
 _add("lenet5", "LeNet-5", LeNet5, (1, 28, 28), ("mnist", "digits"), LENET_PAPER, smallest=12)
 _add("alexnet32", "AlexNet (32×32)", AlexNet32, (3, 32, 32), SMALL_COLOUR, ALEXNET_PAPER, smallest=16)
 _add("vgg16_32", "VGG-16 (32×32)", VGG16Small, (3, 32, 32), SMALL_COLOUR, VGG_PAPER, smallest=32)
+_add("vgg16_narrow", "VGG-16, narrow (32×32)", VGG16Narrow, (3, 32, 32), SMALL_COLOUR, VGG_PAPER, smallest=32)
 _add(
     "resnet18_32",
     "ResNet-18 (32×32)",

@@ -10,8 +10,10 @@ import torch
 from engine.datasets.catalogue import load_dataset
 from engine.datasets.dataset import ArrayImages, Dataset
 from engine.errors import Cancelled, EngineError, InvalidInputError
+from engine.hardening.augmentation import augmented
+from engine.hardening.images import channel_statistics, evaluate_accuracy
 from engine.hardening.recipes import RECIPES, Recipe
-from engine.hardening.training import augmented, channel_statistics, evaluate_accuracy, train_classifier
+from engine.hardening.training import train_classifier
 from engine.network.checkpoint import save_checkpoint
 from engine.network.classifiers import load_classifier
 

@@ -146,7 +146,10 @@ def test_it_works_inside_inference_mode_and_on_gradients_switched_off():
         np.testing.assert_array_equal(again.influence[name], expected.influence[name])
 
 
-@pytest.mark.parametrize(("name", "layers"), [("lenet5", 2), ("alexnet32", 5), ("vgg16_32", 13), ("resnet18_32", 20)])
+@pytest.mark.parametrize(
+    ("name", "layers"),
+    [("lenet5", 2), ("alexnet32", 5), ("vgg16_32", 13), ("vgg16_narrow", 13), ("resnet18_32", 20)],
+)
 def test_every_architecture_of_the_paper_has_a_route(name, layers):
     torch.manual_seed(0)
     model = build_model(name)

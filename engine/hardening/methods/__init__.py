@@ -1,0 +1,1 @@
+"""The hardening methods, one a file."""
