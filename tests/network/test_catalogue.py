@@ -20,7 +20,7 @@ from engine.network.classifiers import available_classifiers, load_classifier, l
 from engine.network.normalize import Normalize
 
 DATA = Path(os.environ.get("DETOUR_DATA", "/nonexistent"))
-SMALL = ["lenet5", "alexnet32", "vgg16_32", "resnet18_32"]
+SMALL = ["lenet5", "alexnet32", "vgg16_32", "vgg16_narrow", "resnet18_32"]
 LARGE = ["alexnet", "vgg16", "resnet18", "resnet50", "inception_v3"]
 
 
@@ -47,7 +47,14 @@ def test_gives_logits_in_train_mode(name):
 
 @pytest.mark.parametrize(
     ("name", "convolutions", "linear"),
-    [("lenet5", 2, 3), ("alexnet32", 5, 3), ("vgg16_32", 13, 3), ("resnet18_32", 20, 1), ("resnet50", 53, 1)],
+    [
+        ("lenet5", 2, 3),
+        ("alexnet32", 5, 3),
+        ("vgg16_32", 13, 3),
+        ("vgg16_narrow", 13, 3),
+        ("resnet18_32", 20, 1),
+        ("resnet50", 53, 1),
+    ],
 )
 def test_layer_counts(name, convolutions, linear):
     kinds = [type(module) for module in build_model(name).modules()]
@@ -68,7 +75,13 @@ def test_lenet_layers():
 
 @pytest.mark.parametrize(
     ("name", "shape"),
-    [("lenet5", (1, 11, 28)), ("alexnet32", (3, 15, 15)), ("vgg16_32", (3, 31, 32)), ("resnet18_32", (3, 4, 4))],
+    [
+        ("lenet5", (1, 11, 28)),
+        ("alexnet32", (3, 15, 15)),
+        ("vgg16_32", (3, 31, 32)),
+        ("vgg16_narrow", (3, 31, 32)),
+        ("resnet18_32", (3, 4, 4)),
+    ],
 )
 def test_image_too_small(name, shape):
     with pytest.raises(InvalidInputError, match="at least"):
@@ -119,6 +132,16 @@ def test_shipped_mnist_classifier():
     assert evaluate_accuracy(classifier.module, load_dataset("mnist").test) >= 0.992
 
 
+@pytest.mark.skipif(not (DATA / "cifar10").is_dir(), reason="needs CIFAR-10 images: set DETOUR_DATA to their folder")
+def test_shipped_cifar10_classifier():
+    classifier, data = load_classifier("alexnet32-cifar10"), load_dataset("cifar10")
+    assert classifier.card["test_accuracy"] >= 0.8
+    assert classifier.card["dataset_key"] == data.key
+    rows = range(500)
+    right = classifier.module(data.test.images(rows)).argmax(dim=1).numpy() == data.test.labels[rows]
+    assert right.mean() == pytest.approx(classifier.card["test_accuracy"], abs=0.06)  # half a thousand images: 4 σ
+
+
 def test_loading_leaves_the_random_state_alone():
     before = torch.get_rng_state()
     first, second = load_classifier("lenet5-digits"), load_classifier("lenet5-digits")
@@ -140,7 +163,7 @@ def test_own_classifiers_are_found(tmp_path):
     save_checkpoint(build_model("lenet5", 2), tmp_path / "mine.safetensors", CARD)
     (tmp_path / "lonely.json").write_text("{}")
     registry = available_classifiers(tmp_path)
-    assert registry.names() == ["lenet5-digits", "lenet5-mnist", "mine"]
+    assert registry.names() == ["alexnet32-cifar10", "lenet5-digits", "lenet5-mnist", "mine"]
     assert registry["mine"].facts["image_shape"] == (1, 28, 28)
     assert load_classifier("mine", tmp_path).classes == ("a", "b")
     with pytest.raises(UnknownNameError, match="Did you mean 'mine'"):
@@ -149,7 +172,7 @@ def test_own_classifiers_are_found(tmp_path):
 
 def test_user_directory_is_the_default(tmp_path, monkeypatch):
     monkeypatch.setenv("DETOUR_HOME", str(tmp_path))
-    assert available_classifiers().names() == ["lenet5-digits", "lenet5-mnist"]
+    assert available_classifiers().names() == ["alexnet32-cifar10", "lenet5-digits", "lenet5-mnist"]
     save_checkpoint(build_model("lenet5", 2), tmp_path / "models" / "mine.safetensors", CARD)
     assert "mine" in available_classifiers()
 
