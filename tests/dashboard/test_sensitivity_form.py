@@ -5,6 +5,7 @@ import json
 import pytest
 
 from dashboard.pages.sensitivity.page import comparable
+from tests.dashboard.answers import deadline
 
 MODEL = "lenet5-digits"
 FORM = f"?model={MODEL}&attack=fgsm&epsilon=0.2&pairs=30"
@@ -12,8 +13,10 @@ FORM = f"?model={MODEL}&attack=fgsm&epsilon=0.2&pairs=30"
 
 @pytest.fixture
 def study(services):
-    """The study that the form asks for, asked for before."""
-    return services.sensitivity.submit(services.select(FORM))
+    """The study that the form asks for, made before."""
+    job = services.sensitivity.submit(services.select(FORM))
+    deadline(lambda: services.jobs.job(job.id).has_ended)
+    return job
 
 
 def pressed(app, client, search):
