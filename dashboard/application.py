@@ -8,13 +8,13 @@ import flask
 from dash import Dash
 
 from dashboard import frame, security
-from dashboard.pages import classes, detect, inspect, jobs, route, routing, sensitivity
+from dashboard.pages import classes, detect, harden, inspect, jobs, route, routing, sensitivity
 from dashboard.services import EXTENSION, Services
 from dashboard.services.jobs.kinds import MODULE
 from dashboard.settings import Settings
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
-PAGES = (inspect, classes, detect, sensitivity, route, jobs)
+PAGES = (inspect, classes, detect, sensitivity, route, harden, jobs)
 
 
 def create_app(settings: Settings, *, kinds: str = MODULE) -> Dash:

@@ -6,6 +6,7 @@ replaced by a default. Only a field that the URL does not mention takes its defa
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qs, urlencode
 
 from dashboard.studies.form import STUDY_FIELDS, StudyForm, read_study_form
+from dashboard.studies.harden_form import HARDEN_FIELDS, WITH, HardenForm, read_harden_form
 from dashboard.studies.unit_form import UNIT_FIELDS, UnitForm, read_unit_form
 from engine.errors import EngineError, InvalidInputError
 from engine.registry import Entry, Parameter, Registry, Value
@@ -42,11 +44,11 @@ EXPERIMENTS = ("transplant", "deactivate", "weaken")
 
 OWN_FIELDS = (
     "model image attack epsilon seed rank theta target pin pair edges units job study method against threshold "
-    "detector sensitivity route layer unit picked act factor"
+    "detector sensitivity route layer unit picked act factor harden comparison phases"
 ).split()
-FIELDS = [*OWN_FIELDS, *STUDY_FIELDS, *UNIT_FIELDS]
-LONG_FIELDS = {*STUDY_FIELDS, *UNIT_FIELDS, "picked"}
-JOB_FIELDS = ("job", "study", "sensitivity", "route")
+FIELDS = [*OWN_FIELDS, *STUDY_FIELDS, *UNIT_FIELDS, *HARDEN_FIELDS]
+LONG_FIELDS = {*STUDY_FIELDS, *UNIT_FIELDS, *HARDEN_FIELDS, "picked"}
+JOB_FIELDS = ("job", "study", "sensitivity", "route", "harden", "comparison", "phases")
 _TEST_IMAGE = re.compile(r"test:(0|[1-9]\d{0,7})")
 _UPLOAD = re.compile(r"upload:[0-9a-f]{64}")
 _PAIR = re.compile(r"(\d{1,4})-(\d{1,4})")
@@ -111,8 +113,10 @@ class Selection:
         picked: units that an experiment changes on the Route page, by layer; layers of other models are no error here.
         act: the experiment: one of :data:`EXPERIMENTS`.
         factor: what it leaves of the units, in [0, 1].
+        harden, comparison, phases: the jobs that the Harden page and the view over training show, or None.
         study_form: what the next detection study is asked for.
         unit_form: what the next study of units is asked for.
+        harden_form: what the next hardening is asked for, and how it is looked at.
     """
 
     model: str
@@ -141,8 +145,12 @@ class Selection:
     picked: tuple[tuple[str, tuple[int, ...]], ...] = ()
     act: str = "transplant"
     factor: float = 0.0
+    harden: str | None = None
+    comparison: str | None = None
+    phases: str | None = None
     study_form: StudyForm = field(default_factory=StudyForm)
     unit_form: UnitForm = field(default_factory=UnitForm)
+    harden_form: HardenForm = field(default_factory=HardenForm)
 
     def to_query(self) -> str:
         """The query string, with its "?", that :func:`parse_query` turns into this selection again."""
@@ -154,7 +162,7 @@ class Selection:
             if value is not None and value != _UNSAID.get(name):
                 between = "-" if name == "pair" else ":"
                 values[name] = between.join(map(str, value)) if isinstance(value, tuple) else str(value)
-        values |= self.study_form.to_fields() | self.unit_form.to_fields()
+        values |= self.study_form.to_fields() | self.unit_form.to_fields() | self.harden_form.to_fields()
         values |= {f"{SETTING}{name}": str(value) for name, value in self.settings}
         return "?" + urlencode(values)
 
@@ -219,8 +227,9 @@ class _Reader:
 
     def _accept(self, name: str, value: object) -> None:
         shown = name[:40]
-        if name not in FIELDS and not name.startswith(SETTING):
-            self.errors[shown] = f"{shown}: no such field; a link may set {', '.join(FIELDS)}."
+        if name not in FIELDS and not name.startswith((SETTING, WITH)):
+            close = ", ".join(difflib.get_close_matches(shown, FIELDS)) or ", ".join(OWN_FIELDS[:9]) + " and others"
+            self.errors[shown] = f"{shown}: no such field; a link may set {close}."
         elif not isinstance(value, str):
             self.errors[shown] = f"{shown}: given more than once."
         elif len(value) > (most := MAX_LIST if name in LONG_FIELDS else MAX_VALUE):
@@ -244,7 +253,8 @@ class _Reader:
         self._read_units()
         self.values["study_form"], wrong = read_study_form(self.query)
         self.values["unit_form"], also = read_unit_form(self.query, self.catalogue.model_names())
-        self.errors |= wrong | also
+        self.values["harden_form"], too = read_harden_form(self.query, self.catalogue.model_names())
+        self.errors |= wrong | also | too
         return Parsed(self.values, self.errors)
 
     def _read_number(self, parameter: Parameter) -> None:

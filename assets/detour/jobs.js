@@ -49,7 +49,8 @@
     leave: function (asked) {
       const query = new URLSearchParams(window.location.search);
       if (!asked || asked.do !== "remove") return;
-      const named = ["job", "study", "detector"].filter((name) => (query.get(name) || "").startsWith(asked.job));
+      const fields = "job study detector sensitivity route harden comparison phases".split(" ");
+      const named = fields.filter((name) => (query.get(name) || "").startsWith(asked.job));
       if (!named.length) return;
       named.forEach((name) => query.delete(name));
       const text = query.toString();

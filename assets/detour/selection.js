@@ -127,7 +127,9 @@
       if (!model || model === facts.model) return noUpdate();
       const same = facts.datasets[model] === facts.datasets[facts.model];
       const fields = { model };
-      const ofModel = "target pair study method against threshold detector sensitivity route layer unit picked others";
+      const ofModel =
+        "target pair study method against threshold detector sensitivity route layer unit picked others harden comparison " +
+        "phases beside";
       for (const name of ofModel.split(" ")) fields[name] = null;
       if (!same) Object.assign(fields, { image: null, pin: null });
       return commitAndReload(current, fields);
@@ -157,7 +159,7 @@
     },
     /* Two classes are chosen in the lists or by a click on the matrix. Until then the lists name the pair that the server
        shows ("shown"), which is no choice of the visitor. The last answer is what is wrong with the pair. */
-    classes: function (theta, click, first, second, shown, facts, current) {
+    classes: function (theta, click, first, second, submitted, shown, facts, current) {
       const chosen = new URLSearchParams(current).has("pair");
       const rendered = Object.assign({}, facts.rendered, chosen || !shown ? {} : { pair: shown });
       let pair = [first, second];
@@ -167,7 +169,9 @@
       const same = both && pair[0] === pair[1];
       const fields = { theta };
       if (!same) fields.pair = both ? pair.join("-") : null;
-      const search = commit(current, withoutRendered(current, fields, rendered, facts.wrong));
+      const fresh = submitted && triggeredIds().some((id) => id.startsWith("classes-phases-submitted."));
+      const choice = withoutRendered(current, fields, rendered, facts.wrong);
+      const search = commit(current, fresh ? { ...choice, phases: submitted.job } : choice);
       const note = same ? "Choose two different classes." : "";
       return clicked && !same ? [search, pair[0], pair[1], note] : [search, noUpdate(), noUpdate(), note];
     },
@@ -207,6 +211,39 @@
       if (chosen.layer && chosen.layer !== layer) chosen.unit = null; // another layer has other units
       if (submitted && triggeredIds().some((id) => id.startsWith(facts.submitted + "."))) chosen[facts.job] = submitted.job;
       return commit(current, chosen);
+    },
+    /* The form of a hardening, whose controls go by the names of their fields; an empty one stands for what is usual. "shown"
+       is what the server ticked among the models to compare with, and in which order they stand. Another start has other
+       usual values: the page is laid out anew. */
+    harden: function (form, submitted, formIds, submittedIds, shown, look, facts, current) {
+      const fields = {};
+      const order = (shown || facts).order;
+      formIds.forEach((id, index) => {
+        const value = form[index];
+        if (Array.isArray(value)) fields[id.name] = order.filter((one) => value.includes(one)).join(",") || null;
+        else fields[id.name] = ["", "usual"].includes(value) ? null : value;
+      });
+      const rendered = { ...facts.rendered, ...(shown ? { beside: shown.beside } : {}), ...(look ? { layer: look.layer } : {}) };
+      const chosen = withoutRendered(current, fields, rendered, facts.wrong);
+      const query = new URLSearchParams(current);
+      if ("start" in chosen && chosen.start !== query.get("start")) return commitAndReload(current, chosen);
+      const parts = triggeredIds().filter((one) => one.startsWith("{")).map((one) => one.slice(0, one.lastIndexOf(".")));
+      const fresh = parts.map((one) => JSON.parse(one)).filter((one) => one.type === "harden-submitted");
+      submittedIds.forEach((id, index) => {
+        if (!submitted[index] || !fresh.some((one) => one.name === id.name)) return;
+        chosen[id.name] = submitted[index].job;
+        const another = id.name === "harden" && submitted[index].job !== query.get("harden");
+        if (another) Object.assign(chosen, { comparison: null, beside: null }); // it was about another model
+      });
+      return commit(current, chosen);
+    },
+    way: function (way, facts, current) {
+      if (!way || way === facts.way) return noUpdate();
+      const fields = { way };
+      for (const name of new URLSearchParams(current).keys()) {
+        if (name.startsWith("with.")) fields[name] = null;
+      }
+      return commitAndReload(current, fields);
     },
     /* Remembers what the controls now show, so that only a foreign change of the URL lays the page out anew. */
     shown: function (search) {

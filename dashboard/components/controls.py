@@ -12,6 +12,8 @@ from engine.registry import Parameter
 
 # An error is filed under at most so many characters of its field's name.
 MAX_SHOWN_NAME = 40
+# What a list holds while nothing is said, so that what is usual is done; assets/detour/selection.js knows it too.
+UNSAID = "usual"
 
 
 def number_field(
@@ -74,19 +76,37 @@ def _number_beside(name: str) -> str:
     return f"{name}-number"
 
 
-def setting_field(identity: dict[str, str], parameter: Parameter, value: object, error: str | None) -> html.Div:
-    """One setting of an attack in a form, with its unit, range and meaning."""
+def setting_field(
+    identity: dict[str, str], parameter: Parameter, value: object, error: str | None, usual: str = ""
+) -> html.Div:
+    """One setting in a form, with its unit, range and meaning.
+
+    Args:
+        identity: the control's id.
+        parameter: the setting.
+        value: in the control; None leaves it empty.
+        error: what is wrong with the setting, or None.
+        usual: what an empty control stands for; "" where it may not be empty.
+    """
     element = "-".join(identity.values())
     label = f"{parameter.label} ({parameter.unit})" if parameter.unit else parameter.label
     if parameter.kind in ("bool", "choice"):
         names = (
             {"true": "yes", "false": "no"} if parameter.kind == "bool" else {name: name for name in parameter.choices}
         )
-        options = [{"value": key, "label": text} for key, text in names.items()]
-        control = dbc.Select(id=identity, options=options, value=shown_value(value), invalid=bool(error))
+        options = [{"value": UNSAID, "label": f"usual: {names.get(usual, usual)}"}] if usual else []
+        options += [{"value": key, "label": text} for key, text in names.items()]
+        shown = UNSAID if usual and value is None and not error else shown_value(value)
+        control = dbc.Select(id=identity, options=options, value=shown, invalid=bool(error))
     else:
         control = dbc.Input(
-            id=identity, type="text", inputmode="decimal", value=shown_value(value), debounce=True, invalid=bool(error)
+            id=identity,
+            type="text",
+            inputmode="decimal",
+            value=shown_value(value),
+            placeholder=usual,
+            debounce=True,
+            invalid=bool(error),
         )
     bounds = (parameter.low, parameter.high)
     span = "" if None in bounds else f" From {_readable(parameter.low)} to {_readable(parameter.high)}."

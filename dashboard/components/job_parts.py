@@ -87,8 +87,8 @@ def progress_words(job: Job) -> str:
 
 def time_left(job: Job) -> str:
     """How long a running job will take, "" where there is nothing to tell from."""
-    if job.state != "running" or job.seconds_left is None or job.cancelling:
-        return ""
+    if job.state != "running" or job.seconds_left is None or job.cancelling or job.message.endswith(" left"):
+        return ""  # where the work itself tells it, that is the better guess
     return f"about {_coarse(job.seconds_left)} left"
 
 

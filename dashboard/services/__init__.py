@@ -12,13 +12,17 @@ import flask
 from dashboard.selection import Parsed, Selection, parse_fields, parse_query
 from dashboard.services.cache import ResultCache
 from dashboard.services.class_paths import NormalPaths
-from dashboard.services.classifiers import Classifiers
+from dashboard.services.classifiers import MODELS, Classifiers
+from dashboard.services.comparisons import Comparisons
 from dashboard.services.computations import Computations, Pending
 from dashboard.services.drawings import Drawings
+from dashboard.services.estimates import Estimates
+from dashboard.services.hardenings import Hardenings
 from dashboard.services.inspection import Inspections
 from dashboard.services.interventions import Interventions
 from dashboard.services.jobs.kinds import MODULE
 from dashboard.services.jobs.queue import JobQueue
+from dashboard.services.phases import Phases
 from dashboard.services.regions import Regions
 from dashboard.services.storage import cache_folder
 from dashboard.services.studies import Studies
@@ -70,6 +74,10 @@ class Services:
         normal_paths: class paths and normal similarities, computed in the background.
         studies: detection studies, and the detectors that they fitted.
         sensitivity, routes: studies of units.
+        hardenings: trainings against attacks, and the models that came of them.
+        comparisons: how robust models are, side by side, and what differs inside.
+        phases: class paths over a training.
+        estimates: how long a hardening will take.
         regions: where in images a unit reacts.
         drawings: figures that were drawn before.
         jobs: long work in processes of its own; to be closed when the application ends.
@@ -87,6 +95,10 @@ class Services:
     studies: Studies
     sensitivity: SensitivityStudies
     routes: RouteStudies
+    hardenings: Hardenings
+    comparisons: Comparisons
+    phases: Phases
+    estimates: Estimates
     regions: Regions
     drawings: Drawings
     warning: str = ""
@@ -125,6 +137,10 @@ class Services:
                 studies=Studies(jobs, choices, computations),
                 sensitivity=SensitivityStudies(jobs, choices),
                 routes=RouteStudies(jobs, choices),
+                hardenings=Hardenings(jobs, choices, settings.data_dir / MODELS),
+                comparisons=Comparisons(jobs, choices),
+                phases=Phases(jobs, choices),
+                estimates=Estimates(choices, computations),
                 drawings=drawings,
                 warning=warning,
             )

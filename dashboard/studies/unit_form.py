@@ -71,12 +71,17 @@ class UnitForm:
 UNIT_FIELDS = tuple(field.name for field in fields(UnitForm))
 
 
-def _read_others(text: str) -> tuple[str, ...]:
+def read_names(field: str, text: str, most: int) -> tuple[str, ...]:
+    """The names of models with commas between them, each once.
+
+    Raises:
+        InvalidInputError: for what is no name, or more of them than ``most``; names the field.
+    """
     names = tuple(dict.fromkeys(item.strip() for item in text.split(",") if item.strip()))
     wrong = [name for name in names if not _NAME.fullmatch(name)]
-    if wrong or len(names) > MAX_OTHERS:
+    if wrong or len(names) > most:
         got = repr(wrong[0][:40]) if wrong else str(len(names))
-        raise InvalidInputError(f"others: expected at most {MAX_OTHERS} names of models; got {got}.")
+        raise InvalidInputError(f"{field}: expected at most {most} names of models; got {got}.")
     return names
 
 
@@ -84,7 +89,7 @@ _READERS: Readers = {
     "pairs": PAIRS.parse,
     "where": WHERE.parse,
     "top": TOP.parse,
-    "others": _read_others,
+    "others": lambda text: read_names("others", text, MAX_OTHERS),
     "routed": ROUTED.parse,
     "instance": INSTANCE.parse,
     "kept": KEPT.parse,

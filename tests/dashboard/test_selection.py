@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dashboard.selection import FIELDS, MAX_QUERY, Selection, SelectionError, parse_fields, parse_query
 from dashboard.studies.form import STUDY_FIELDS, StudyForm, attack_choices
+from dashboard.studies.harden_form import HARDEN_FIELDS, HardenForm
 from dashboard.studies.unit_form import UNIT_FIELDS
 from engine.attacks.catalogue import attacks as real_attacks
 
@@ -57,6 +58,19 @@ FORMS = st.builds(
     share=st.floats(0.01, 0.9).map(lambda share: round(share, 3)),
     budget=st.floats(0, 1).map(lambda budget: round(budget, 3)),
 )
+HARDENINGS = st.builds(
+    HardenForm,
+    way=st.sampled_from(["pat", "sns"]),
+    start=st.sampled_from([None, "parent", "scratch"]),
+    epochs=st.none() | st.integers(1, 1000),
+    rate=st.none() | st.floats(1e-6, 10),
+    batch=st.none() | st.integers(1, 10_000),
+    trained=st.none() | st.integers(1, 10_000_000),
+    ways=st.sampled_from([(), (("epsilon", 8 / 255),), (("epsilon", 0.1), ("steps", 3))]),
+    judged=st.integers(10, 10_000),
+    beside=st.sampled_from([(), ("large",), ("large", "small")]),
+    phased=st.integers(10, 10_000),
+)
 SELECTIONS = st.builds(
     Selection,
     model=st.sampled_from(["small", "large"]),
@@ -77,7 +91,11 @@ SELECTIONS = st.builds(
     against=st.none() | st.sampled_from(["FGSM", "JSMA, authors’ settings"]),
     threshold=st.none() | st.floats(-100, 100),
     detector=st.none() | st.just(("c" * 32, "joint_similarity")),
+    harden=st.none() | st.just("c" * 32),
+    comparison=st.none() | st.just("c" * 32),
+    phases=st.none() | st.just("c" * 32),
     study_form=FORMS,
+    harden_form=HARDENINGS,
 )
 
 
@@ -132,6 +150,22 @@ def test_an_empty_query_takes_the_defaults():
         ("?units=1", "units"),
         ("?set.steps=many", "set.steps"),
         ("?set.unknown=1", "set.unknown"),
+        ("?harden=" + "d" * 32, "harden"),
+        ("?comparison=../../x", "comparison"),
+        ("?phases=", "phases"),
+        ("?with.steps=many", "with.steps"),
+        ("?way=vanilla&with.steps=3", "with.steps"),
+        ("?way=magic&with.steps=3", "way"),
+        ("?start=nowhere", "start"),
+        ("?epochs=0", "epochs"),
+        ("?rate=nan", "rate"),
+        ("?rate=", "rate"),
+        ("?batch=1.5", "batch"),
+        ("?trained=0", "trained"),
+        ("?judged=9", "judged"),
+        ("?phased=10001", "phased"),
+        ("?beside=nobody", "beside"),
+        ("?beside=a,b,c,d,e,f,g", "beside"),
         ("?colour=red", "colour"),
         ("?theta=0.5&theta=0.6", "theta"),
         ("?theta=" + "1" * 300, "theta"),
@@ -161,9 +195,9 @@ def test_any_fields_are_either_values_or_errors(fields):
     parsed = parse_fields(fields, CHOICES)
     for name in fields:
         known = name in FIELDS and name != "pair"
-        assert name[:40] in parsed.errors or name.startswith("set.") or name in FIELDS
+        assert name[:40] in parsed.errors or name.startswith(("set.", "with.")) or name in FIELDS
         if known and name not in parsed.errors and isinstance(fields[name], str) and "model" not in parsed.errors:
-            assert name in parsed.values or name == "epsilon" or name in {*STUDY_FIELDS, *UNIT_FIELDS}
+            assert name in parsed.values or name == "epsilon" or name in {*STUDY_FIELDS, *UNIT_FIELDS, *HARDEN_FIELDS}
 
 
 @given(st.text(string.printable, max_size=200))

@@ -13,7 +13,7 @@ from dashboard.figures.class_matrix import class_similarity
 from dashboard.figures.density import density_growth, density_per_layer
 from dashboard.figures.similarity import pair_similarity
 from dashboard.frame import THEME
-from dashboard.pages.classes import cards, comparison, ids
+from dashboard.pages.classes import cards, comparison, ids, training
 from dashboard.pages.classes.layout import SHELL, pair_choice
 from dashboard.pages.classes.pair import comparable_pair, pair_examples, pair_numbers, shown_pair
 from dashboard.pages.classes.summary import summary
@@ -32,6 +32,7 @@ def register(app: Dash, services: Services) -> None:
     SHELL.register(app, services)
     _register_browser_side(app)
     _register_words(app, services)
+    training.register(app, services)
     inputs = [Input(ids.SELECTION, "data"), Input(THEME, "data"), Input(ids.PATHS, "data")]
     for card, draw in (
         (cards.MATRIX, _matrix),
@@ -54,6 +55,7 @@ def _register_browser_side(app: Dash) -> None:
         Input(cards.MATRIX.part("graph"), "clickData"),
         Input(ids.FIRST, "value"),
         Input(ids.SECOND, "value"),
+        Input(ids.PHASES_SUBMITTED, "data"),
         State(ids.SHOWN_PAIR, "data"),
         *SHELL.known(),
     )

@@ -54,4 +54,19 @@ GROWTH = Card(
     320,
 )
 
+PHASES = Card(
+    "classes-phases",
+    "Over training",
+    "When do the classes go separate ways: together with accuracy, or long after?",
+    (
+        _CLASS_PATH,
+        "After every epoch that was kept, the class paths (θ = 0.5) of the same training images are taken. A box spans "
+        "the middle half of the similarities of every two classes, its whiskers all of them, its line the median.",
+        "Density is that of all class paths together; accuracy is the share of held-out test images right.",
+    ),
+    QIU,
+    320,
+)
+
+#: Those that wait for the class paths of the page; the one over training has a job of its own.
 ALL = (MATRIX, PAIR, DENSITY, GROWTH)

@@ -9,7 +9,7 @@ from dash import dcc, html
 from dashboard.components.controls import choice_field, number_field, shown_value
 from dashboard.components.figure_card import figure_card
 from dashboard.pages.citations import QIU
-from dashboard.pages.classes import cards, ids
+from dashboard.pages.classes import cards, ids, training
 from dashboard.pages.shell import Shell
 from dashboard.selection import Parsed
 from dashboard.services import Services
@@ -25,6 +25,11 @@ HELP = [
         "J(a, b) = |Sa ∩ Sb| / |Sa ∪ Sb|: synapses that both class paths have, divided by those that at least one has.",
     ),
     ("Density", "Σ|Sˡ| / Σ(all synapses of layer l): the share of the network that a path uses."),
+    (
+        "Over training",
+        "A model that was hardened here keeps its weights after every epoch. The class paths of each show when classes "
+        "go separate ways.",
+    ),
     ("Paper", QIU),
 ]
 SHELL = Shell("classes", "Classes", HELP, marked={"theta": ids.THETA}, waiting=cards.ALL)
@@ -38,6 +43,7 @@ def build(services: Services, query: Mapping[str, object]) -> html.Div:
         [
             *SHELL.stores(query, _facts(services, parsed)),
             dcc.Store(id=ids.SHOWN_PAIR),
+            *training.stores(),
             *SHELL.head(services, parsed, query),
             html.Div([_sentence(services, parsed), html.P(id=ids.SUMMARY, className="m-0")], className="panel"),
             html.Div(
@@ -46,6 +52,7 @@ def build(services: Services, query: Mapping[str, object]) -> html.Div:
                     _pair(services, parsed),
                     figure_card(cards.DENSITY),
                     figure_card(cards.GROWTH),
+                    training.card(),
                 ],
                 className="cards",
             ),

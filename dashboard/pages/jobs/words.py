@@ -8,10 +8,17 @@ from dashboard.selection import SEED, THETA
 from dashboard.services import Services
 from dashboard.services.jobs.job import Job
 from dashboard.studies.form import BASELINES, BUDGET, IMAGES, LAYERS, PART, SHARE, SWEPT, attack_choices
+from dashboard.studies.harden_form import JUDGED, PHASED, TRAINING_SETTINGS
 from engine.detection.catalogue import detectors
+from engine.hardening.catalogue import hardening_methods
 
 # Settings mean the same in every kind of job that has them.
-_LABELS = {parameter.name: parameter.label for parameter in (THETA, SEED, IMAGES, PART, LAYERS, SHARE, BUDGET)}
+_PARAMETERS = (THETA, SEED, IMAGES, PART, LAYERS, SHARE, BUDGET, *TRAINING_SETTINGS, JUDGED, PHASED)
+_LABELS = {parameter.name: parameter.label for parameter in _PARAMETERS} | {
+    "way": "Method", "way_settings": "Settings of the method", "others": "Compared with",
+    "others_weights": "Their weights", "harden": "Job of the hardening",
+}  # fmt: skip
+_HASHES = ("weights", "others_weights")
 _HASH_SHOWN = 12
 
 
@@ -35,12 +42,14 @@ def _known_values(services: Services) -> dict[str, Mapping[str, str]]:
         "detectors": {entry.name: entry.label for entry in detectors},
         "baselines": BASELINES,
         "sweeps": SWEPT,
+        "others": services.choices.labels(),
+        "way": {entry.name: entry.label for entry in hardening_methods},
     }
 
 
 def _value(name: str, value: object, labels: Mapping[str, str] | None) -> str:
-    if name == "weights" and isinstance(value, str) and len(value) > _HASH_SHOWN:
-        return f"{value[:_HASH_SHOWN]}… (checksum)"
+    if name in _HASHES and isinstance(value, str) and len(value) > _HASH_SHOWN:
+        return "; ".join(f"{one[:_HASH_SHOWN]}… (checksum)" for one in value.split(","))
     if name == "layers" and value in (0, "0"):
         return "all"
     if labels is not None and isinstance(value, str) and value:

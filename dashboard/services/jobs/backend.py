@@ -39,5 +39,8 @@ class Backend(Protocol):
     def result(self, job: Job) -> Path:
         """The folder of a finished job's files, after they were checked."""
 
+    def work(self, job: Job) -> Path:
+        """The folder of a job's unfinished work; it may be absent."""
+
     def close(self) -> None:
         """Stops the jobs this server runs; they are interrupted."""

@@ -152,6 +152,10 @@ class EmbeddedBackend:
         self._change(lose)
         raise EngineError(f"{job.label}: {sentence}.") from problem
 
+    def work(self, job: Job) -> Path:
+        """The folder of a job's unfinished work; it may be absent."""
+        return self._files(job.id).work
+
     def close(self) -> None:
         """Stops the jobs this server runs; they are interrupted. No process is left."""
         self._supervisor.close()

@@ -70,6 +70,25 @@ def _run_route(settings: Mapping[str, Any], folder: Path, progress: Progress, co
     return route(settings, folder, progress, context)
 
 
+def _settings_in(module: str) -> dict[str, Any]:
+    """What a kind needs whose settings are checked in a module of their own; imported only when it is used."""
+
+    def check(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        return importlib.import_module(module).check(settings)
+
+    def link(job: Job) -> str:
+        return importlib.import_module(module).link(job)
+
+    return {"check": check, "link": link}
+
+
+def _run_in(module: str) -> Run:
+    def run(settings: Mapping[str, Any], folder: Path, progress: Progress, context: JobContext) -> Mapping[str, Any]:
+        return importlib.import_module(module).run(settings, folder, progress, context)
+
+    return run
+
+
 def _catalogue() -> Registry[Any]:
     registry: Registry[Any] = Registry("kind of job")
     registry.add(
@@ -98,6 +117,34 @@ def _catalogue() -> Registry[Any]:
             _run_route,
             paper="Li et al.: Understanding Adversarial Robustness via Critical Attacking Route. 2020.",
             facts=_of_units("route"),
+        )
+    )
+    registry.add(
+        Entry(
+            "harden",
+            "Hardening",
+            _run_in("dashboard.services.jobs.hardening"),
+            paper="Zhang et al. 2020; Li et al. 2020; Madry et al. 2018; Kannan et al. 2018.",
+            facts=_settings_in("dashboard.services.jobs.hardening_settings"),
+        )
+    )
+    registry.add(
+        Entry(
+            "comparison",
+            "Comparison of models",
+            _run_in("dashboard.services.jobs.comparison"),
+            paper="Zhang et al.: Interpreting and Improving Adversarial Robustness of Deep Neural Networks with Neuron "
+            "Sensitivity. 2020.",
+            facts=_settings_in("dashboard.services.jobs.comparison_settings"),
+        )
+    )
+    registry.add(
+        Entry(
+            "phases",
+            "Class paths over training",
+            _run_in("dashboard.services.jobs.phases"),
+            paper="Qiu et al.: Effective Path: Know the Unknowns of Neural Network. 2018.",
+            facts=_settings_in("dashboard.services.jobs.phases_settings"),
         )
     )
     return registry

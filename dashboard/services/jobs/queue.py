@@ -102,6 +102,13 @@ class JobQueue:
         """The last lines of a job's log."""
         return self._backend.log(job_id, last)
 
+    def work(self, job: Job) -> Path:
+        """The folder of a job's unfinished work, which is there until the job is done; it may be absent.
+
+        The job's process writes in it: only files that are put in place whole may be read while it runs.
+        """
+        return self._backend.work(job)
+
     def result(self, job: Job) -> Path:
         """The folder of a finished job's files, after they were compared with their checksums.
 
