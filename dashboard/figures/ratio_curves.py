@@ -8,7 +8,8 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 from dashboard.figures.axes import Numbers, numbers, value_axis
-from dashboard.figures.labels import layer_ticks, series, shorten, unique_labels
+from dashboard.figures.labels import shorten
+from dashboard.figures.model_layers import models_by_layer
 from dashboard.figures.theme import CUES, Theme, new_figure, palette, sequence_style
 
 _NAME_LENGTH = 28
@@ -30,27 +31,8 @@ def ratio_by_layer(layers: Sequence[str], models: Sequence[Mapping[str, Any]], t
     Raises:
         ValueError: when a model's ratios are not one a layer.
     """
-    figure = new_figure(theme, showlegend=len(models) > 1, hovermode="x")
-    names, seen = unique_labels(layers), []
-    for place, model in enumerate(models):
-        ratios = series(layers, model["ratios"])
-        seen += ratios.tolist()
-        color, symbol, dash = sequence_style(place, theme)
-        line = go.Scatter(
-            name=shorten(model["label"], _NAME_LENGTH),
-            x=names,
-            y=ratios,
-            mode="lines+markers",
-            line={"color": color, "dash": dash, "width": 2},
-            marker={"color": color, "symbol": symbol, "size": 8},
-            customdata=[[model["label"], layer, ratio] for layer, ratio in zip(layers, ratios.tolist(), strict=True)],
-            meta={"columns": ["model", "layer", "ratio"]},
-            hovertemplate="%{x}: %{y:.3g}<extra>%{fullData.name}</extra>",
-        )
-        figure.add_trace(line)
-    figure.update_xaxes(showgrid=False, title_text="layer", range=[-0.4, len(names) - 0.6], **layer_ticks(layers))
-    figure.update_yaxes(title_text=_TITLE, **value_axis(seen))
-    return figure
+    lines = [{"label": model["label"], "values": model["ratios"]} for model in models]
+    return models_by_layer(layers, lines, _TITLE, theme)
 
 
 def ratio_by_strength(

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 import dash_bootstrap_components as dbc
 from dash import dcc, html
+from dash.exceptions import PreventUpdate
 
-from dashboard.components.job_parts import progress_bar, progress_words, time_left
+from dashboard.components.job_parts import fingerprint, progress_bar, progress_words, time_left
 from dashboard.selection import Parsed
 from dashboard.services.jobs.job import Job
 from dashboard.services.outcomes import Outcomes
@@ -32,6 +33,24 @@ def look_after(studies: Outcomes, parsed: Parsed) -> tuple[object, str | None]:
     except EngineError as error:
         return dbc.Alert(str(error), color="danger", class_name="mt-3"), None
     return _state_of(job), None
+
+
+def news(studies: Outcomes, parsed: Parsed, followed: str | None) -> tuple[object, str | None, bool, str]:
+    """What a callback tells that follows a study: its status, its token, whether the results stay hidden, and a mark.
+
+    Args:
+        studies: of the study's kind.
+        parsed: the URL, that names it.
+        followed: the mark of what was told last.
+
+    Raises:
+        PreventUpdate: if nothing has changed since.
+    """
+    status, token = look_after(studies, parsed)
+    mark = fingerprint([status, token])
+    if mark == followed:
+        raise PreventUpdate
+    return status, token, token is None, mark
 
 
 def earlier(jobs: Sequence[Job], shown: str | None, title: Callable[[Job], str], link: Callable[[Job], str]) -> object:

@@ -13,10 +13,9 @@ from dash.exceptions import PreventUpdate
 
 from dashboard.components.controls import setting_field, shown_value
 from dashboard.components.icons import icon
-from dashboard.components.job_parts import fingerprint
 from dashboard.components.job_tray import JOBS_ASKED, JOBS_TICK
 from dashboard.pages.attack_form import AttackForm
-from dashboard.pages.following import earlier, look_after, problem
+from dashboard.pages.following import earlier, news, problem
 from dashboard.pages.shell import Shell, tie
 from dashboard.selection import SETTING, Parsed, Selection, picked_text
 from dashboard.services import Services
@@ -240,11 +239,7 @@ def _register_following(app: Dash, services: Services, page: UnitPage) -> None:
         State(page.part("followed"), "data"),
     )
     def follow(_tick: object, search: str, followed: str | None) -> tuple[object, ...]:
-        status, token = look_after(page.studies(services), services.parse(search))
-        seen = fingerprint([status, token])
-        if seen == followed:
-            raise PreventUpdate
-        return status, token, token is None, seen
+        return news(page.studies(services), services.parse(search), followed)
 
 
 def _register_earlier(app: Dash, services: Services, page: UnitPage) -> None:

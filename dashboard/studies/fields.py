@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from engine.errors import InvalidInputError
 
 Readers = Mapping[str, Callable[[str], Any]]
+_NAME = re.compile(r"[A-Za-z0-9_.\-]{1,80}")
 
 
 def plain_text(value: Any) -> str:
@@ -40,3 +42,25 @@ def read_fields(query: Mapping[str, str], readers: Readers) -> tuple[dict[str, A
             except InvalidInputError as error:
                 errors[name] = str(error)
     return values, errors
+
+
+def read_names(field: str, text: str, most: int) -> tuple[str, ...]:
+    """The names of models with commas between them, each once.
+
+    Raises:
+        InvalidInputError: for what is no name, or more of them than ``most``; names the field.
+    """
+    names = tuple(dict.fromkeys(item.strip() for item in text.split(",") if item.strip()))
+    wrong = [name for name in names if not _NAME.fullmatch(name)]
+    if wrong or len(names) > most:
+        got = repr(wrong[0][:40]) if wrong else str(len(names))
+        raise InvalidInputError(f"{field}: expected at most {most} names of models; got {got}.")
+    return names
+
+
+def require_known(field: str, values: dict[str, Any], errors: dict[str, str], models: Sequence[str] | None) -> None:
+    """Moves a field of names from the values to the errors if it names a model that is not there; None knows all."""
+    unknown = [name for name in values.get(field, ()) if models is not None and name not in models]
+    if unknown:
+        errors[field] = f"{field}: there is no model {unknown[0]!r}; known: {', '.join(models or ())}."
+        del values[field]

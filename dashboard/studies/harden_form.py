@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from dashboard.studies.fields import Readers, differing, plain_text, read_fields
-from dashboard.studies.unit_form import read_names
+from dashboard.studies.fields import Readers, differing, plain_text, read_fields, read_names, require_known
 from engine.errors import InvalidInputError
 from engine.hardening.catalogue import hardening_methods
 from engine.registry import Parameter, Value
@@ -113,10 +112,7 @@ def read_harden_form(
         the form, in which a wrong field has its usual value; and a sentence for each that is wrong.
     """
     values, errors = read_fields(query, _READERS)
-    unknown = [name for name in values.get("beside", ()) if models is not None and name not in models]
-    if unknown:
-        errors["beside"] = f"beside: there is no model {unknown[0]!r}; known: {', '.join(models or ())}."
-        del values["beside"]
+    require_known("beside", values, errors, models)
     if "way" not in errors:  # a setting of no method is neither right nor wrong
         values["ways"], wrong = _read_ways(values.get("way", USUAL_WAY), query)
         errors |= wrong

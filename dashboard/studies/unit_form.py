@@ -5,12 +5,10 @@ The Sensitivity and the Route page share it: how many pairs of images, and what 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
-from dashboard.studies.fields import Readers, differing, plain_text, read_fields
-from engine.errors import InvalidInputError
+from dashboard.studies.fields import Readers, differing, plain_text, read_fields, read_names, require_known
 from engine.registry import Parameter
 
 PAIRS = Parameter(
@@ -39,7 +37,6 @@ KEPT = Parameter(
 SENSITIVITY_SETTINGS = (PAIRS, WHERE, TOP)
 ROUTE_SETTINGS = (PAIRS, ROUTED, INSTANCE, KEPT)
 MAX_OTHERS = 4
-_NAME = re.compile(r"[A-Za-z0-9_.\-]{1,80}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +68,6 @@ class UnitForm:
 UNIT_FIELDS = tuple(field.name for field in fields(UnitForm))
 
 
-def read_names(field: str, text: str, most: int) -> tuple[str, ...]:
-    """The names of models with commas between them, each once.
-
-    Raises:
-        InvalidInputError: for what is no name, or more of them than ``most``; names the field.
-    """
-    names = tuple(dict.fromkeys(item.strip() for item in text.split(",") if item.strip()))
-    wrong = [name for name in names if not _NAME.fullmatch(name)]
-    if wrong or len(names) > most:
-        got = repr(wrong[0][:40]) if wrong else str(len(names))
-        raise InvalidInputError(f"{field}: expected at most {most} names of models; got {got}.")
-    return names
-
-
 _READERS: Readers = {
     "pairs": PAIRS.parse,
     "where": WHERE.parse,
@@ -107,8 +90,5 @@ def read_unit_form(query: Mapping[str, str], models: Sequence[str] | None = None
         the form, in which a wrong field has its usual value; and a sentence for each that is wrong.
     """
     values, errors = read_fields(query, _READERS)
-    unknown = [name for name in values.get("others", ()) if models is not None and name not in models]
-    if unknown:
-        errors["others"] = f"others: there is no model {unknown[0]!r}; known: {', '.join(models or ())}."
-        del values["others"]
+    require_known("others", values, errors, models)
     return UnitForm(**values), errors

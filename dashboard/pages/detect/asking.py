@@ -5,12 +5,11 @@ from __future__ import annotations
 from dash import ALL, Dash, Input, Output, State, no_update
 from dash.exceptions import PreventUpdate
 
-from dashboard.components.job_parts import fingerprint
 from dashboard.components.job_tray import JOBS_ASKED, JOBS_TICK
 from dashboard.pages.detect import cards, ids
 from dashboard.pages.detect.form import chosen_words
 from dashboard.pages.detect.layout import SHELL
-from dashboard.pages.following import earlier, look_after, problem
+from dashboard.pages.following import earlier, news, problem
 from dashboard.pages.shell import tie
 from dashboard.services import Services
 from dashboard.services.jobs.detection_settings import link
@@ -115,8 +114,4 @@ def _register_following(app: Dash, services: Services) -> None:
         State(ids.FOLLOWED, "data"),
     )
     def follow(_tick: object, search: str, followed: str | None) -> tuple[object, ...]:
-        status, token = look_after(services.studies, services.parse(search))
-        seen = fingerprint([status, token])
-        if seen == followed:
-            raise PreventUpdate
-        return status, token, token is None, seen
+        return news(services.studies, services.parse(search), followed)

@@ -8,9 +8,8 @@ from dataclasses import replace
 from dash import Dash, Input, Output, State, no_update
 from dash.exceptions import PreventUpdate
 
-from dashboard.components.job_parts import fingerprint
 from dashboard.components.job_tray import JOBS_ASKED, JOBS_TICK
-from dashboard.pages.following import earlier, look_after, problem
+from dashboard.pages.following import earlier, news, problem
 from dashboard.pages.harden import ids
 from dashboard.pages.harden.asking import selection_of, wrong
 from dashboard.pages.harden.beside import beside
@@ -89,11 +88,7 @@ def _register_following(app: Dash, services: Services) -> None:
         State(ids.COMPARISON_FOLLOWED, "data"),
     )
     def follow(_tick: object, search: str, followed: str | None) -> tuple[object, ...]:
-        status, outcome = look_after(services.comparisons, services.parse(search))
-        now = fingerprint([status, outcome])
-        if now == followed:
-            raise PreventUpdate
-        return status, outcome, outcome is None, now
+        return news(services.comparisons, services.parse(search), followed)
 
     @app.callback(
         Output(ids.COMPARED_EARLIER, "children"),

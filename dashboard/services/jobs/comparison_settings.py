@@ -8,9 +8,8 @@ from urllib.parse import urlencode
 
 from dashboard.selection import SEED
 from dashboard.services.jobs.job import Job
-from dashboard.studies.fields import plain_text
+from dashboard.studies.fields import plain_text, read_names
 from dashboard.studies.harden_form import JUDGED, MAX_BESIDE
-from dashboard.studies.unit_form import read_names
 from engine.errors import InvalidInputError
 from engine.version import VERSION
 
