@@ -159,7 +159,7 @@
     },
     /* Two classes are chosen in the lists or by a click on the matrix. Until then the lists name the pair that the server
        shows ("shown"), which is no choice of the visitor. The last answer is what is wrong with the pair. */
-    classes: function (theta, click, first, second, submitted, shown, facts, current) {
+    classes: function (theta, click, first, second, submitted, phased, shown, facts, current) {
       const chosen = new URLSearchParams(current).has("pair");
       const rendered = Object.assign({}, facts.rendered, chosen || !shown ? {} : { pair: shown });
       let pair = [first, second];
@@ -167,7 +167,7 @@
       if (clicked) pair = click.points[0].customdata.map(String);
       const both = pair.every((one) => one !== null && one !== undefined && one !== "");
       const same = both && pair[0] === pair[1];
-      const fields = { theta };
+      const fields = { theta, phased };
       if (!same) fields.pair = both ? pair.join("-") : null;
       const fresh = submitted && triggeredIds().some((id) => id.startsWith("classes-phases-submitted."));
       const choice = withoutRendered(current, fields, rendered, facts.wrong);

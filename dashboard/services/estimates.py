@@ -32,10 +32,6 @@ class Estimates:
         # One at a time: they would slow each other, and set the number of torch's threads under each other's feet.
         self._alone = threading.Lock()
 
-    def batches(self, selection: Selection) -> int:
-        """How many batches are measured."""
-        return BATCHES
-
     def estimate(self, selection: Selection) -> Estimate:
         """How long the hardening that the selection asks for will take on this machine, with one thread.
 

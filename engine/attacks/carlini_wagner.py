@@ -20,6 +20,8 @@ from engine.registry import Parameter, Value
 #: Keeps atanh finite: black and white map to ∓FARTHEST.
 SHRINK = 0.999999
 FARTHEST = math.atanh(SHRINK)
+#: Over fewer steps of Adam the loss may rise while it still falls on the whole.
+STEADY = 100
 
 #: Qiu et al. 2018 and 2019: the paper's setting.
 CARLINI_WAGNER_PRESETS: dict[str, dict[str, Value]] = {
@@ -34,8 +36,8 @@ class CarliniWagnerL2(Attack):
     f is f_6 on the logits, max(max_{j≠t} z_j − z_t, −κ), or untargeted max(z_y − max_{j≠y} z_j, −κ). For each image, c
     is multiplied by 10 until the attack works and then bisected; each c gets its own Adam from the image itself. Kept
     is the smallest change that worked with any c; where none did, the original image. An image stops early, for this
-    c, when its loss has not fallen by 0.01 % over a tenth of the steps, but not before black and white pixels had the
-    time to come back: their slope is so small that the loss seems to stand still at first.
+    c, when its loss has not fallen by 0.01 % over a tenth of the steps, and over 100 at least; but not before black and
+    white pixels had the time to come back: their slope is so small that the loss seems to stand still at first.
 
     Deviations: by default 6 values of c with 200 steps of 0.05, from c = 0.1 (``CARLINI_WAGNER_PRESETS`` has the
     paper's 9 with 10,000 of 0.01, from 0.001); stopping early looks at each image alone, not at the sum over a batch;
@@ -108,13 +110,14 @@ class CarliniWagnerL2(Attack):
         some = batch
         w = ((2 * batch.images - 1) * SHRINK).atanh()
         origin = _image(w)
-        adam, tenth, last = Adam(w, self.learning_rate), -(-self.steps // 10), torch.full_like(c, torch.inf)
+        adam, last = Adam(w, self.learning_rate), torch.full_like(c, torch.inf)
+        window = max(STEADY, -(-self.steps // 10))
         for step in range(self.steps):
             progress(step / self.steps, f"step {step + 1} of {self.steps}, {len(rows)} images")
             point, wanted, loss, gradient = self._evaluate(model, some, w, origin[rows], c[rows])
             works[rows] |= wanted
             best.offer(rows[wanted], point[wanted])
-            if step % tenth == 0 and step * self.learning_rate > FARTHEST:
+            if step % window == 0 and step * self.learning_rate > FARTHEST:
                 falling = loss <= 0.9999 * last
                 rows, some, last = rows[falling], some.chosen(falling), loss[falling]
                 w, gradient = w[falling], gradient[falling]

@@ -34,7 +34,8 @@ _ATTACK: dict[str, Settings] = {
 _SELECTION: dict[str, Settings] = {
     "cifar10": {"selection_images": 5000}, "mnist": {"selection_images": 2000}, "digits": {"selection_images": 500},
 }  # fmt: skip
-#: Weights of the route penalties: about a tenth of PAT's loss at the start; that of VGG-16 with narrow, random layers.
+#: Weights of the route penalties: about a tenth of PAT's loss at the start, for the weights of a trained, narrow VGG-16
+#: a thirtieth.
 _GRADIENTS: dict[str, Settings] = {
     "cifar10": {"gradients": 1e-3}, "mnist": {"gradients": 0.03}, "digits": {"gradients": 0.01},
 }  # fmt: skip

@@ -115,7 +115,7 @@ def _digits() -> Preset:
         AttackPlan("SPSA 0.3", "spsa", {"epsilon": 0.3, **spsa}, "black-box", images=50),
         *_noise(),
     )
-    left_out = ("AutoAttack and NAttack, which take minutes: choose the preset mnist for them.",)
+    left_out = ("AutoAttack and NAttack, which take minutes; `python -m engine evaluate --preset mnist` has them.",)
     return Preset("digits", "Digits, quick", plans, left_out, (0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4))
 
 

@@ -89,6 +89,11 @@ def test_a_person_hardens_a_model_compares_it_and_inspects_an_image_with_it(visi
     page.get_by_role("button", name="Follow the training").click()
     expect(page).to_have_url(re.compile("phases=[0-9a-f]{32}"))
     expect(page.locator("#classes-phases-words")).to_contain_text("From epoch 1 to 6", timeout=LONG)
+    expect(page.get_by_role("button", name="Follow the training")).to_be_hidden()
+    fill(page, "Images a checkpoint", 50)
+    expect(page).to_have_url(re.compile("phased=50"))
+    page.get_by_role("button", name="Follow the training").click()
+    expect(page.locator("#classes-phases-words")).to_contain_text("50 training images", timeout=LONG)
 
 
 def test_a_hardening_is_stopped_kept_and_its_model_removed(visit, site):

@@ -133,9 +133,10 @@ def test_shipped_mnist_classifier():
 
 
 @pytest.mark.skipif(not (DATA / "cifar10").is_dir(), reason="needs CIFAR-10 images: set DETOUR_DATA to their folder")
-def test_shipped_cifar10_classifier():
-    classifier, data = load_classifier("alexnet32-cifar10"), load_dataset("cifar10")
-    assert classifier.card["test_accuracy"] >= 0.8
+@pytest.mark.parametrize(("name", "accuracy"), [("alexnet32-cifar10", 0.8), ("vgg16_narrow-cifar10", 0.85)])
+def test_shipped_cifar10_classifier(name, accuracy):
+    classifier, data = load_classifier(name), load_dataset("cifar10")
+    assert classifier.card["test_accuracy"] >= accuracy
     assert classifier.card["dataset_key"] == data.key
     rows = range(500)
     right = classifier.module(data.test.images(rows)).argmax(dim=1).numpy() == data.test.labels[rows]
@@ -150,6 +151,7 @@ def test_loading_leaves_the_random_state_alone():
     assert first.key != load_classifier("lenet5-mnist").key
 
 
+SHIPPED = ["alexnet32-cifar10", "lenet5-digits", "lenet5-mnist", "vgg16_narrow-cifar10"]
 CARD = {
     "label": "Mine",
     "architecture": "lenet5",
@@ -163,7 +165,7 @@ def test_own_classifiers_are_found(tmp_path):
     save_checkpoint(build_model("lenet5", 2), tmp_path / "mine.safetensors", CARD)
     (tmp_path / "lonely.json").write_text("{}")
     registry = available_classifiers(tmp_path)
-    assert registry.names() == ["alexnet32-cifar10", "lenet5-digits", "lenet5-mnist", "mine"]
+    assert registry.names() == [*SHIPPED, "mine"]
     assert registry["mine"].facts["image_shape"] == (1, 28, 28)
     assert load_classifier("mine", tmp_path).classes == ("a", "b")
     with pytest.raises(UnknownNameError, match="Did you mean 'mine'"):
@@ -172,7 +174,7 @@ def test_own_classifiers_are_found(tmp_path):
 
 def test_user_directory_is_the_default(tmp_path, monkeypatch):
     monkeypatch.setenv("DETOUR_HOME", str(tmp_path))
-    assert available_classifiers().names() == ["alexnet32-cifar10", "lenet5-digits", "lenet5-mnist"]
+    assert available_classifiers().names() == SHIPPED
     save_checkpoint(build_model("lenet5", 2), tmp_path / "models" / "mine.safetensors", CARD)
     assert "mine" in available_classifiers()
 

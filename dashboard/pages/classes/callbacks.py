@@ -56,6 +56,7 @@ def _register_browser_side(app: Dash) -> None:
         Input(ids.FIRST, "value"),
         Input(ids.SECOND, "value"),
         Input(ids.PHASES_SUBMITTED, "data"),
+        Input(ids.PHASED, "value"),
         State(ids.SHOWN_PAIR, "data"),
         *SHELL.known(),
     )

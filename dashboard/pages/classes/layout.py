@@ -32,7 +32,7 @@ HELP = [
     ),
     ("Paper", QIU),
 ]
-SHELL = Shell("classes", "Classes", HELP, marked={"theta": ids.THETA}, waiting=cards.ALL)
+SHELL = Shell("classes", "Classes", HELP, marked={"theta": ids.THETA, "phased": ids.PHASED}, waiting=cards.ALL)
 
 
 def build(services: Services, query: Mapping[str, object]) -> html.Div:
@@ -52,7 +52,7 @@ def build(services: Services, query: Mapping[str, object]) -> html.Div:
                     _pair(services, parsed),
                     figure_card(cards.DENSITY),
                     figure_card(cards.GROWTH),
-                    training.card(),
+                    training.card(parsed),
                 ],
                 className="cards",
             ),
@@ -63,7 +63,11 @@ def build(services: Services, query: Mapping[str, object]) -> html.Div:
 def _facts(services: Services, parsed: Parsed) -> dict[str, object]:
     """What the browser's part of the controls needs to know."""
     pair = parsed.values.get("pair")
-    rendered = {"theta": shown_value(parsed.values.get("theta")), "pair": "-".join(map(str, pair)) if pair else ""}
+    rendered = {
+        "theta": shown_value(parsed.values.get("theta")),
+        "pair": "-".join(map(str, pair)) if pair else "",
+        "phased": shown_value(training.asked_images(parsed)),
+    }
     facts = {"model": parsed.values.get("model"), "datasets": services.choices.datasets()}
     return facts | {"rendered": rendered, "wrong": list(parsed.errors)}
 

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from dash import Dash, Input, Output, State, dcc, html, no_update
 from dash.exceptions import PreventUpdate
 
+from dashboard.components.controls import number_field
 from dashboard.components.figure_card import Nothing, Waiting, figure_card, register_card
 from dashboard.components.icons import icon
 from dashboard.components.job_parts import fingerprint
@@ -21,6 +22,7 @@ from dashboard.pages.classes import cards, ids
 from dashboard.pages.following import look_after, problem
 from dashboard.selection import Parsed, Selection
 from dashboard.services import Services
+from dashboard.studies.harden_form import PHASED
 from engine.errors import EngineError
 
 _ASKED = ("link", "model", "phased")
@@ -32,8 +34,19 @@ def stores() -> list[dcc.Store]:
     return [dcc.Store(id=name) for name in (ids.PHASES_SUBMITTED, ids.PHASES_FOLLOWED, ids.PHASES_OUTCOME)]
 
 
-def card() -> html.Section:
+def asked_images(parsed: Parsed) -> int | None:
+    """How many training images each checkpoint is asked to be looked at with; None for a number that is wrong."""
+    return None if "phased" in parsed.errors else parsed.values["harden_form"].phased
+
+
+def card(parsed: Parsed) -> html.Section:
     """The card, with the button that starts it."""
+    images = number_field(
+        ids.PHASED, PHASED.label, asked_images(parsed), invalid="phased" in parsed.errors, whole=True, width="5rem"
+    )
+    form = html.Div(
+        ["Class paths of ", images, " training images after every epoch"], id=ids.PHASES_FORM, hidden=True
+    )
     button = html.Button(
         [icon("bi-play-fill", "me-1"), "Follow the training"],
         id=ids.PHASES,
@@ -43,7 +56,7 @@ def card() -> html.Section:
         hidden=True,
     )
     note = html.Span(id=ids.PHASES_NOTE, className="small", role="status")
-    controls = html.Div([button, note], className="card-controls align-items-center")
+    controls = html.Div([form, button, note], className="card-controls align-items-center")
     footer = html.Div(
         [
             html.Div(id=ids.PHASES_STATUS, role="status"),
@@ -80,6 +93,7 @@ def register(app: Dash, services: Services) -> None:
     @app.callback(
         Output(ids.PHASES_STATUS, "children"),
         Output(ids.PHASES_OUTCOME, "data"),
+        Output(ids.PHASES_FORM, "hidden"),
         Output(ids.PHASES, "hidden"),
         Output(ids.PHASES_WORDS, "children"),
         Output(ids.PHASES_FOLLOWED, "data"),
@@ -90,11 +104,12 @@ def register(app: Dash, services: Services) -> None:
     def follow(_tick: object, search: str, followed: str | None) -> tuple[object, ...]:
         parsed = _with_newest(services, services.parse(search))
         status, outcome = look_after(services.phases, parsed)
-        is_settled = status is not None or outcome is not None or bool(_reason(services, parsed))
-        seen = fingerprint([status, outcome, is_settled, parsed.values.get("model")])
+        nothing = bool(_reason(services, parsed))
+        is_settled = nothing or status is not None or (outcome is not None and _is_asked_for(services, parsed))
+        seen = fingerprint([status, outcome, nothing, is_settled, parsed.values.get("model")])
         if seen == followed:
             raise PreventUpdate
-        return status, outcome, is_settled, _words(services, parsed) if outcome else None, seen
+        return status, outcome, nothing, is_settled, _words(services, parsed) if outcome else None, seen
 
     def figure(search: str, theme: Theme, _outcome: str | None) -> go.Figure:
         parsed = _with_newest(services, services.parse(search))
@@ -116,6 +131,12 @@ def _with_newest(services: Services, parsed: Parsed) -> Parsed:
 def _reason(services: Services, parsed: Parsed) -> str:
     """Why there is no training to follow, "" if there is one."""
     return services.phases.reason(parsed.values["model"]) if "model" in parsed.values else "Choose a model."
+
+
+def _is_asked_for(services: Services, parsed: Parsed) -> bool:
+    """Whether what is shown was made with as many images as the form asks for: asking again would change nothing."""
+    job = services.phases.job(parsed.values["phases"], parsed.values["model"])
+    return asked_images(parsed) in (None, job.settings["phased"])
 
 
 def _report(services: Services, parsed: Parsed) -> Mapping[str, Any]:

@@ -20,7 +20,6 @@ from dashboard.services.computations import Pending
 from dashboard.services.jobs.hardening_settings import hardening_settings, link
 from dashboard.studies.harden_form import WITH
 from engine.errors import EngineError
-from engine.hardening.estimate import BATCHES
 
 
 def register(app: Dash, services: Services) -> None:
@@ -62,7 +61,7 @@ def _register_estimate(app: Dash, services: Services) -> None:
         if wrong(parsed, ASKED) or _is_asked_for(services, parsed):
             return None, DONE
         try:
-            return estimate_words(services.estimates.estimate(selection_of(parsed)), BATCHES), DONE
+            return estimate_words(services.estimates.estimate(selection_of(parsed))), DONE
         except Pending as pending:
             return f"Measuring how long it will take … {working_words(pending)}", ASK_AGAIN
         except EngineError as error:

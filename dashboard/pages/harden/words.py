@@ -18,10 +18,9 @@ from engine.hardening.estimate import Estimate
 OUTCOMES = ("better", "worse", "no difference shown")
 
 
-def estimate_words(found: Estimate, batches: int) -> str:
+def estimate_words(found: Estimate) -> str:
     """How long a hardening will take."""
-    on = f"measured on {batches} batch{'' if batches == 1 else 'es'}"
-    return f"About {duration(found.total)} on this machine, {on}. A busy machine takes longer."
+    return f"About {duration(found.total)} on this machine, measured on a few batches. A busy machine takes longer."
 
 
 def run_title(job: Job) -> str:

@@ -45,7 +45,9 @@ class ALP(AdversarialMethod):
     """PAT with the logits of image and attacked copy drawn together.
 
     Kannan et al. 2018, with the weight that Zhang et al. 2020, section V-A, give. They say "ℓ2 loss" and no more; here
-    it is the squared distance, summed over the logits and averaged over the batch.
+    it is the squared distance, summed over the logits and averaged over the batch. From the weights of a vanilla model,
+    whose logits an attack moves far, this λ can end in the same answer for all images: begin from scratch or from a
+    model that PAT hardened, or lower it.
     """
 
     pairing: float = 0.5
