@@ -45,8 +45,8 @@ class TrainingSettings(Recipe):
             raise InvalidInputError(f"held_out_epsilon: expected a number from 0 to 1; got {self.held_out_epsilon}.")
 
 
-#: Where the papers are silent: fine-tuning with a tenth of the usual first learning rate. The gradient is cut: while all
-#: attacked copies are wrong, the stability term of SNS alone pulls ten times as hard as both cross entropies.
+#: Where the papers are silent: fine-tuning with a tenth of the usual first learning rate. The gradient is cut: while
+#: all attacked copies are wrong, the stability term of SNS alone pulls ten times as hard as both cross entropies.
 _COLOUR_PARENT = Recipe(
     "sgd", lr=0.01, weight_decay=5e-4, batch_size=128, epochs=10, flips=True, crop_padding=4, clip_norm=5.0
 )
