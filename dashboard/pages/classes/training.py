@@ -44,9 +44,7 @@ def card(parsed: Parsed) -> html.Section:
     images = number_field(
         ids.PHASED, PHASED.label, asked_images(parsed), invalid="phased" in parsed.errors, whole=True, width="5rem"
     )
-    form = html.Div(
-        ["Class paths of ", images, " training images after every epoch"], id=ids.PHASES_FORM, hidden=True
-    )
+    form = html.Div(["Class paths of ", images, " training images after every epoch"], id=ids.PHASES_FORM, hidden=True)
     button = html.Button(
         [icon("bi-play-fill", "me-1"), "Follow the training"],
         id=ids.PHASES,
