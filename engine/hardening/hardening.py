@@ -20,7 +20,7 @@ from engine.hardening.monitor import HeldOut
 from engine.hardening.report import HardeningReport
 from engine.hardening.reproducibility import reproducible
 from engine.hardening.settings import TrainingSettings, preset_name, training_preset
-from engine.hardening.state import RunFolder
+from engine.hardening.state import RunFolder, run_folder
 from engine.hardening.training import finished
 from engine.network.catalogue import build_model, models
 from engine.network.classifiers import Classifier
@@ -71,8 +71,7 @@ def harden(
     settings = usual_settings(classifier, data, method, device) if settings is None else settings
     about = _about(classifier, data, method, settings, seed=seed, threads=threads, device=torch.device(device).type)
     require_fit(classifier, data, settings)
-    run = None if folder is None else RunFolder(folder, about, keep_epochs=keep_epochs)
-    with reproducible(seed, threads):
+    with run_folder(folder, about, keep_epochs=keep_epochs) as run, reproducible(seed, threads):
         made = prepared(classifier, data, method, settings, seed=seed, device=device, folder=run)
         curves = made.loop.run(progress, on_epoch)
         finished(made.model, settings)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -21,6 +23,7 @@ from engine.network.checkpoint import file_sha256
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+LOCK = ".lock"
 FORMAT = 1
 
 
@@ -151,6 +154,33 @@ class RunFolder:
     def _write_json(self, name: str, value: Mapping[str, Any]) -> None:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n"
         write_atomically(self.path / name, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+@contextmanager
+def run_folder(path: Path | None, about: Mapping[str, Any], *, keep_epochs: bool) -> Iterator[RunFolder | None]:
+    """The folder of a run that no other process trains in meanwhile; None for no folder.
+
+    The lock is the operating system's: it is gone with the process, however that ends.
+
+    Raises:
+        InvalidInputError: if a process trains in the folder now, or it belongs to another run.
+    """
+    if path is None:
+        yield None
+        return
+    path.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path / LOCK)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise InvalidInputError(
+            f"{path}: expected a folder that nothing trains in; a process does now. Wait for it, stop it, or choose "
+            "another folder."
+        ) from None
+    try:
+        yield RunFolder(path, about, keep_epochs=keep_epochs)
+    finally:
+        lock.release()
 
 
 def identity(about: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ from engine.hardening.monitor import HeldOut
 from engine.hardening.recipes import Recipe, recipe_for
 from engine.hardening.reproducibility import reproducible
 from engine.hardening.settings import WATCHED, preset_name
-from engine.hardening.state import RunFolder
+from engine.hardening.state import RunFolder, run_folder
 from engine.network.catalogue import build_model, models
 from engine.progress import Progress, silent
 from engine.version import VERSION
@@ -128,8 +128,7 @@ def train_classifier(
     data = load_dataset(dataset, progress=silent) if isinstance(dataset, str) else dataset
     recipe = _complete(recipe_for(architecture, data.name), epochs, lr, batch_size)
     about = _about(architecture, data, recipe, seed=seed, threads=threads, device=device, held_out=held_out)
-    run = None if folder is None else RunFolder(folder, about, keep_epochs=keep_epochs)
-    with reproducible(seed, threads):
+    with run_folder(folder, about, keep_epochs=keep_epochs) as run, reproducible(seed, threads):
         loop = _loop(architecture, data, recipe, seed, device, held_out, run)
         curves = loop.run(progress, on_epoch)
         finished(loop.model, recipe)

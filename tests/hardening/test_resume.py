@@ -12,8 +12,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 from engine.errors import InvalidInputError
+from engine.hardening.hardening import harden
 from engine.hardening.methods.pat import PAT
-from engine.hardening.state import MANIFEST, RunFolder, TrainingState, epoch_weights
+from engine.hardening.state import LOCK, MANIFEST, RunFolder, TrainingState, epoch_weights
 from engine.hardening.training import train_classifier
 from engine.network.checkpoint import load_checkpoint
 from tests.conftest import ROOT
@@ -72,7 +73,7 @@ def test_a_run_killed_while_it_writes_leaves_a_whole_state(tmp_path, monkeypatch
         monkeypatch.setattr(state, "write_atomically", real)
         resumed, _ = hardening.harden(parent, data, method, settings=settings, folder=folder)
         assert same_weights(whole, resumed)
-        names = sorted(file.name for file in folder.iterdir())
+        names = sorted(file.name for file in folder.iterdir() if file.name != LOCK)
         assert names == [
             "epoch-001.safetensors", "epoch-002.safetensors", "epoch-003.safetensors", MANIFEST,
             "state-003.json", "state-003.safetensors",
@@ -138,6 +139,20 @@ def test_plain_training_resumes_too(tmp_path):
     assert same_weights(whole, resumed)
     assert report.loss.tolist() == again.loss.tolist()
     assert report.curves.clean.tolist() == again.curves.clean.tolist()
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path):
+    data, settings, method = toy_data(32), few(epochs=1), PAT(epsilon=0.1, steps=1)
+
+    def second(curves):
+        with pytest.raises(InvalidInputError, match="expected a folder that nothing trains in; a process does now"):
+            harden(lenet(data), data, method, settings=settings, folder=tmp_path)
+        seen.append(curves.epochs)
+
+    seen = []
+    harden(lenet(data), data, method, settings=settings, folder=tmp_path, on_epoch=second)
+    assert seen == [1]
+    harden(lenet(data), data, method, settings=settings, folder=tmp_path)  # what is finished keeps nobody out
 
 
 def test_a_state_holds_tensors_and_json_alone(tmp_path):
