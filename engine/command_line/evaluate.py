@@ -30,6 +30,7 @@ SLOW = ("black-box", "yardstick")
 @click.argument("models", nargs=-1, required=True)
 @click.option("--preset", "preset_name", type=click.Choice(list(PRESETS)), help="By default the data set's own.")
 @click.option("--attack", "names", multiple=True, type=click.Choice(attacks.names()), help="In place of the preset's.")
+@click.option("--without", multiple=True, type=click.Choice(attacks.names()), help="Not this one of the preset's.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of a single --attack.")
 @click.option("--images", "n_images", default=1000, type=click.IntRange(min=1), help="The first so many test images.")
 @click.option("--slow-images", type=click.IntRange(min=1), help="So many for slow attacks; the preset's if not given.")
@@ -39,13 +40,14 @@ SLOW = ("black-box", "yardstick")
 @click.option("--output", type=output_file(".json"), help="Save everything, image by image, as .json.")
 @verb
 def evaluate(
-    models: tuple[str, ...], preset_name: str | None, names: tuple[str, ...], settings: tuple[str, ...], n_images: int,
-    slow_images: int | None, curve: bool, seed: int, device: str, output: Path | None,
+    models: tuple[str, ...], preset_name: str | None, names: tuple[str, ...], without: tuple[str, ...],
+    settings: tuple[str, ...], n_images: int, slow_images: int | None, curve: bool, seed: int, device: str,
+    output: Path | None,
 ) -> Any:  # fmt: skip
     """Measure how robust MODELS are, compare them with the first, and warn where gradients are masked."""
     loaded = [load_for(name) for name in dict.fromkeys(models)]
     _require_one_data_set(loaded)
-    chosen = _chosen(loaded[0][1], preset_name, names, settings, slow_images)
+    chosen = _chosen(loaded[0][1], preset_name, names, without, settings, slow_images)
     curve_images = n_images if curve else CHECKED_IMAGES
     studies = []
     for classifier, data in loaded:
@@ -73,13 +75,16 @@ def _require_one_data_set(loaded: Sequence[tuple[Classifier, Dataset]]) -> None:
 
 
 def _chosen(
-    data: Dataset, preset_name: str | None, names: tuple[str, ...], settings: tuple[str, ...], slow: int | None
-) -> Preset:
+    data: Dataset, preset_name: str | None, names: tuple[str, ...], without: tuple[str, ...],
+    settings: tuple[str, ...], slow: int | None,
+) -> Preset:  # fmt: skip
     """The preset, with the attacks and the limit that were asked for in place of its own."""
     chosen = preset_for(data) if preset_name is None else preset(preset_name)
     if names:
         if preset_name is not None:
             raise InvalidInputError("--attack: expected either attacks or a --preset; got both. Leave one out.")
+        if without:
+            raise InvalidInputError("--without: expected a preset, which the attack is left out of; got --attack.")
         if settings and len(set(names)) > 1:
             raise InvalidInputError("--set: expected one --attack, whose settings these are; got several.")
         given = [plan_of(name, settings_of(settings)) for name in dict.fromkeys(names)]
@@ -87,7 +92,24 @@ def _chosen(
         return replace(chosen, plans=plans, left_out=())
     if settings:
         raise InvalidInputError("--set: expected an --attack, whose setting this is; got none.")
+    chosen = _left_out(chosen, without)
     return chosen if slow is None else replace(chosen, plans=limited(chosen.plans, slow))
+
+
+def _left_out(chosen: Preset, without: tuple[str, ...]) -> Preset:
+    """The preset without some attacks, which the table names."""
+    known = {plan.attack for plan in chosen.plans}
+    for name in without:
+        if name not in known:
+            raise InvalidInputError(
+                f"--without: expected an attack of the preset {chosen.name}, one of {', '.join(sorted(known))}; "
+                f"got {name}."
+            )
+    gone = [plan for plan in chosen.plans if plan.attack in without]
+    kept = tuple(plan for plan in chosen.plans if plan.attack not in without)
+    if not kept:
+        raise InvalidInputError("--without: expected an attack to be left; got all of the preset.")
+    return replace(chosen, plans=kept, left_out=(*chosen.left_out, *(f"{plan.label}: as asked." for plan in gone)))
 
 
 def _save(file: Path, studies: Sequence[RobustnessStudy], comparison: RobustnessComparison | None) -> None:

@@ -6,7 +6,10 @@ import pytest
 from click.testing import CliRunner
 
 from engine.command_line import main
+from engine.robustness.presets import preset
 from engine.robustness.table import table_of
+
+WITHOUT_ALL = [part for plan in preset("digits").plans for part in ("--without", plan.attack)]
 
 
 def run(*arguments, status=0):
@@ -64,6 +67,13 @@ def test_the_preset_of_the_data_set():
         assert label in text
 
 
+def test_attacks_of_a_preset_can_be_left_out():
+    text = run("lenet5-digits", "--images", 20, "--without", "carlini_wagner", "--without", "spsa").stdout
+    assert "PGD L∞ 0.3" in text
+    assert "C&W L2: as asked." in text
+    assert "SPSA 0.3: as asked." in text
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
@@ -72,6 +82,9 @@ def test_the_preset_of_the_data_set():
         (("lenet5-digits", "--set", "epsilon=0.1"), "expected an --attack"),
         (("lenet5-digits", "--attack", "fgsm", "--attack", "bim", "--set", "epsilon=0.1"), "expected one --attack"),
         (("lenet5-digits", "--attack", "fgsm", "--set", "epsilon=7"), "epsilon: expected a number"),
+        (("lenet5-digits", "--attack", "fgsm", "--without", "spsa"), "--without: expected a preset"),
+        (("lenet5-digits", "--without", "deepfool"), "expected an attack of the preset digits, one of carlini_wagner"),
+        (("lenet5-digits", *WITHOUT_ALL), "expected an attack to be left"),
         (("lenet5-digits", "--images", "0"), "x>=1"),
         (("lenet5-digits", "--output", "study.txt"), ".json"),
     ],
