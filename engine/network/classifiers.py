@@ -73,7 +73,7 @@ def available_classifiers(extra_directory: Path | None = None) -> Registry[Class
     """
     registry: Registry[Classifier] = Registry("classifier")
     for directory in (SHIPPED, own_models(extra_directory)):
-        for card_path in sorted(directory.glob("*.json")):
+        for card_path in sorted(directory.glob("*.json"), key=lambda path: path.stem):  # a model before its children
             if card_path.with_suffix(".safetensors").is_file():
                 registry.add(_entry(card_path, registry))
     return registry

@@ -22,6 +22,8 @@ from engine.network.normalize import Normalize
 DATA = Path(os.environ.get("DETOUR_DATA", "/nonexistent"))
 SMALL = ["lenet5", "alexnet32", "vgg16_32", "vgg16_narrow", "resnet18_32"]
 LARGE = ["alexnet", "vgg16", "resnet18", "resnet50", "inception_v3"]
+NARROW = "vgg16_narrow-cifar10"
+SHIPPED = ["alexnet32-cifar10", "lenet5-digits", "lenet5-mnist", NARROW, f"{NARROW}-pat", f"{NARROW}-sns"]
 
 
 def test_names():
@@ -133,7 +135,10 @@ def test_shipped_mnist_classifier():
 
 
 @pytest.mark.skipif(not (DATA / "cifar10").is_dir(), reason="needs CIFAR-10 images: set DETOUR_DATA to their folder")
-@pytest.mark.parametrize(("name", "accuracy"), [("alexnet32-cifar10", 0.8), ("vgg16_narrow-cifar10", 0.85)])
+@pytest.mark.parametrize(
+    ("name", "accuracy"),
+    [("alexnet32-cifar10", 0.8), (NARROW, 0.85), (f"{NARROW}-pat", 0.65), (f"{NARROW}-sns", 0.7)],
+)
 def test_shipped_cifar10_classifier(name, accuracy):
     classifier, data = load_classifier(name), load_dataset("cifar10")
     assert classifier.card["test_accuracy"] >= accuracy
@@ -151,7 +156,6 @@ def test_loading_leaves_the_random_state_alone():
     assert first.key != load_classifier("lenet5-mnist").key
 
 
-SHIPPED = ["alexnet32-cifar10", "lenet5-digits", "lenet5-mnist", "vgg16_narrow-cifar10"]
 CARD = {
     "label": "Mine",
     "architecture": "lenet5",
