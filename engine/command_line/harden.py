@@ -63,7 +63,7 @@ def harden(
     return {
         "file": target, "parent": model, "method": name, "settings": method.settings, "seed": seed,
         "epochs": found.curves.epochs, "test accuracy": found.test_accuracy, "last epoch": found.curves.last(),
-        "frozen layers": list(found.frozen), "units": dict(found.units),
+        "frozen layers": list(found.frozen), "units": {layer: len(units) for layer, units in found.units.items()},
         "seconds": float(found.curves.seconds.sum()), "sha256": card["sha256"],
     }  # fmt: skip
 

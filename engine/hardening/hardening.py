@@ -190,7 +190,7 @@ def _report(
         method_settings=method.settings,
         training=settings,
         frozen=objective.frozen.layers,
-        units={name: len(units) for name, units in objective.units.items()},
+        units={name: tuple(units.tolist()) for name, units in objective.units.items()},
         **further,
     )
 

@@ -31,7 +31,7 @@ class HardeningReport:
         device: what it ran on.
         curves: of all epochs.
         frozen: names of the weighted layers that were not trained.
-        units: by unit layer's name, how many of its units the loss looked at; empty without such a loss.
+        units: by unit layer's name, the ids of its units that the loss looked at last; empty without such a loss.
         test_accuracy: share of the clean test images right at the end.
     """
 
@@ -52,7 +52,7 @@ class HardeningReport:
     device: str
     curves: LearningCurves
     frozen: tuple[str, ...]
-    units: Mapping[str, int]
+    units: Mapping[str, tuple[int, ...]]
     test_accuracy: float
 
     def card(self) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class HardeningReport:
             "method_settings": dict(self.method_settings),
             "training": plain(asdict(self.training)),
             "frozen": list(self.frozen),
-            "units": dict(self.units),
+            "units": {name: list(units) for name, units in self.units.items()},
             "seed": self.seed,
             "threads": self.threads,
             "device": self.device,

@@ -136,6 +136,8 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(entry, data, parent, tmp
         assert np.array_equal(values, again.curves.terms[name])
     assert np.array_equal(report.curves.robust, again.curves.robust)
     assert report.units == again.units
+    assert bool(report.units) == (entry.name not in ("vanilla", "pat", "alp"))
+    assert all(list(units) == sorted(set(units)) for units in report.units.values())
 
 
 @every_method
