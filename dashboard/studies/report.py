@@ -218,7 +218,7 @@ def read_study(file: Path) -> Study:
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]})
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path))
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.argument("model_and_options", nargs=-1, type=click.UNPROCESSED)
 @click.option(
     "--from", "source", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A finished study."
@@ -233,6 +233,10 @@ def main(folder: Path, model_and_options: tuple[str, ...], source: Path | None) 
         raise click.UsageError('give either a model with options of "detect fit", or --from and a finished study.')
     if any(option.partition("=")[0] == "--output" for option in model_and_options):
         raise click.UsageError("--output is study.json in FOLDER; leave it out.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.UsageError(f"{folder} cannot be made ({error.strerror}); choose another folder.") from error
     if page.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise click.UsageError(f"{page} cannot be written; choose another folder.")
     if source is None:

@@ -229,7 +229,7 @@ def no_work(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["{tmp}/none", "lenet5-digits"], "does not exist"),
+        (["{tmp}/study.json/none", "lenet5-digits"], "cannot be made"),
         (["{tmp}"], "give either a model"),
         (["{tmp}", "lenet5-digits", "--from", "{tmp}/study.json"], "give either a model"),
         (["{tmp}", "--from", "{tmp}/none.json"], "does not exist"),
