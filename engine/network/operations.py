@@ -8,6 +8,9 @@ from enum import Enum
 import numpy as np
 import torch
 
+# Marking each element of a kernel is faster than sorting, unless the ids are this much fewer.
+_MARKED_PER_ID = 50
+
 
 class Kind(Enum):
     """The rule by which a path passes an operation backwards (definitions 2)."""
@@ -61,7 +64,12 @@ class LayerShape:
         per_channel = self.out_height * self.out_width * self.receptive_field
         if self.out_height * self.out_width == 1:
             return synapses
-        return np.unique(synapses // per_channel * self.receptive_field + synapses % self.receptive_field)
+        ids = synapses // per_channel * self.receptive_field + synapses % self.receptive_field
+        if self.n_weights > _MARKED_PER_ID * len(ids):
+            return np.unique(ids)
+        used = np.zeros(self.n_weights, bool)
+        used[ids] = True
+        return np.flatnonzero(used)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from engine.network.intervention import Intervention
 from engine.network.operations import Kind, LayerShape, Operation
 from engine.network.recording import recording
 from engine.network.trace import Network, trace
-from engine.paths import kernel
+from engine.paths.layer_selection import Threads, select_in_layer
+from engine.paths.map_kernels import select_in_pool, select_in_sum
 from engine.paths.path import Path
 
 _NEEDS_VALUES = (Kind.LAYER, Kind.MAX_POOL, Kind.AVERAGE_POOL, Kind.ADD)
@@ -124,11 +125,29 @@ class EffectivePath:
             _to_path(n, layers, shapes, selections, self.theta, given_rank, int(starts[n])) for n in range(len(images))
         ]
 
+    def _passed(self, network: Network) -> list[Operation]:
+        """The operations that a path goes through, backwards from the logits to the first layer it holds."""
+        kept = set(network.layers if self.last_layers is None else network.layers[-self.last_layers :])
+        reached = {network.output.node}
+        passed: list[Operation] = []
+        for operation in reversed(network.operations.values()):
+            if not kept:
+                break
+            if operation.node not in reached:
+                continue
+            if operation.kind is Kind.LAYER:
+                if operation.name not in kept:
+                    continue
+                kept.remove(operation.name)
+            reached.update(operation.inputs)
+            passed.append(operation)
+        return passed
+
     def record(self, images: torch.Tensor) -> dict[str, np.ndarray]:
         """What the rules need to see: outputs by operation node, (N, ...) float arrays; the logits are always there."""
         network = self.network(_shape(images))
         wanted = {network.output.node}
-        for operation in network.operations.values():
+        for operation in self._passed(network):
             if operation.kind in _NEEDS_VALUES:
                 wanted.update((operation.node, *operation.inputs))
         parameter = next(self.model.parameters(), None)
@@ -166,23 +185,19 @@ class EffectivePath:
         """
         network = self._network(image_shape)
         n_images = len(starts)
-        kept = set(self.layers(image_shape))
         active: dict[str, np.ndarray] = {network.output.node: np.zeros((n_images, network.n_classes), bool)}
         active[network.output.node][np.arange(n_images), starts] = True
         selections: dict[str, Selection] = {}
-        for operation in reversed(network.operations.values()):
-            if len(selections) == len(kept):
-                break
-            mask = active.pop(operation.node, None)
-            if mask is None or (operation.kind is Kind.LAYER and operation.name not in kept):
-                continue
-            for node in operation.inputs:
-                if node not in active:
-                    active[node] = np.zeros((n_images, network.operations[node].size), bool)
-            if operation.kind is Kind.LAYER:
-                selections[operation.name] = _pass_layer(operation, activations, mask, active, self.theta)
-            else:
-                _PASSES[operation.kind](operation, activations, mask, active, self.theta)
+        with Threads() as threads:
+            for operation in self._passed(network):
+                mask = active.pop(operation.node)
+                for node in operation.inputs:
+                    if node not in active:
+                        active[node] = np.zeros((n_images, network.operations[node].size), bool)
+                if operation.kind is Kind.LAYER:
+                    selections[operation.name] = _pass_layer(operation, activations, mask, active, self.theta, threads)
+                else:
+                    _PASSES[operation.kind](operation, activations, mask, active, self.theta)
         return selections
 
 
@@ -191,20 +206,19 @@ Pass = Callable[[Operation, dict[str, np.ndarray], np.ndarray, Masks, float], No
 
 
 def _pass_layer(
-    operation: Operation, activations: dict[str, np.ndarray], mask: np.ndarray, active: Masks, theta: float
+    operation: Operation,
+    activations: dict[str, np.ndarray],
+    mask: np.ndarray,
+    active: Masks,
+    theta: float,
+    threads: Threads,
 ) -> Selection:
     layer = operation.layer
     assert layer is not None
     source = operation.inputs[0]
-    inputs, outputs = activations[source], activations[operation.node]
-    if layer.is_linear:
-        # reshaped, not indexed by None: the arrays stay contiguous, and the kernel is compiled once instead of twice
-        inputs, outputs = inputs.reshape(*inputs.shape, 1, 1), outputs.reshape(*outputs.shape, 1, 1)
-    weight = np.ascontiguousarray(layer.weight.float().cpu().numpy())
-    synapses, begins = kernel.select_in_layer(
-        inputs, outputs, mask, weight, layer.stride, layer.offset, layer.dilation, layer.shape.groups, theta,
-        active[source],
-    )  # fmt: skip
+    synapses, begins = select_in_layer(
+        layer, activations[source], activations[operation.node], mask, theta, active[source], threads
+    )
     return Selection(synapses, begins, mask)
 
 
@@ -215,7 +229,7 @@ def _pass_pool(
     source = operation.inputs[0]
     inputs, outputs = activations[source], activations[operation.node]
     n_images, channels = inputs.shape[:2]
-    kernel.select_in_pool(
+    select_in_pool(
         inputs.reshape(n_images, channels, -1), outputs.reshape(n_images, channels, -1), mask,
         operation.windows.starts, operation.windows.members, operation.kind is Kind.MAX_POOL, theta, active[source],
     )  # fmt: skip
@@ -227,7 +241,7 @@ def _pass_add(
     n_images = len(mask)
     first, second = operation.inputs
     flat = [activations[node].reshape(n_images, -1) for node in (first, second, operation.node)]
-    kernel.select_in_sum(flat[0], flat[1], flat[2], mask, theta, active[first], active[second])
+    select_in_sum(flat[0], flat[1], flat[2], mask, theta, active[first], active[second])
 
 
 def _pass_route(

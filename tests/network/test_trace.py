@@ -14,6 +14,7 @@ from engine.errors import InvalidInputError, UnsupportedOperationError
 from engine.network.operations import Kind
 from engine.network.trace import trace
 from engine.paths import extraction
+from engine.paths.layer_selection import Threads
 from tests.paths.nets import FACTORIES, SHAPE, build
 
 
@@ -118,7 +119,7 @@ def test_rearranging_steps_lead_to_where_the_element_came_from(name, step):
         for node in op.inputs:
             active.setdefault(node, np.zeros((1, network.operations[node].size), bool))
         if op.kind is Kind.LAYER:
-            extraction._pass_layer(op, record, mask, active, 0.5)
+            extraction._pass_layer(op, record, mask, active, 0.5, Threads())
         elif mask is not None:
             extraction._PASSES[op.kind](op, record, mask, active, 0.5)
     image = next(iter(network.operations))

@@ -11,10 +11,11 @@ from tests.conftest import ROOT
 COUNT = """
 import torch
 from engine.network.classifiers import load_classifier
-from engine.paths import kernel
+from engine.paths.layer_kernel import in_order_of_neurons, select_rows
+from engine.paths.map_kernels import select_in_pool, select_in_sum
 from engine.paths.extraction import EffectivePath
 EffectivePath(load_classifier("lenet5-digits").module).extract(torch.rand(2, 1, 28, 28))
-kernels = (kernel.select_in_layer, kernel.select_in_pool, kernel.select_in_sum)
+kernels = (select_rows, in_order_of_neurons, select_in_pool, select_in_sum)
 print(sum(sum(each.stats.cache_misses.values()) for each in kernels))
 """
 
