@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from engine.datasets.dataset import Dataset
 from engine.datasets.digits import digits_dataset
 from engine.datasets.folder import folder_dataset
+from engine.datasets.imagenet import IMAGE_SHAPE, imagenet_dataset
 from engine.datasets.locations import dataset_directory
 from engine.datasets.torchvision_sets import cifar10_dataset, mnist_dataset, svhn_dataset
 from engine.errors import DatasetError
@@ -20,7 +21,12 @@ Reader = Callable[[Path, bool, Progress], Dataset]
 
 
 def load_dataset(
-    name: str, *, root: Path | None = None, download: bool = False, progress: Progress = silent
+    name: str,
+    *,
+    root: Path | None = None,
+    download: bool = False,
+    progress: Progress = silent,
+    image_shape: tuple[int, int, int] | None = None,
 ) -> Dataset:
     """Reads a data set of the catalogue.
 
@@ -29,6 +35,7 @@ def load_dataset(
         root: folder of the data set files; ``DETOUR_DATA`` or the user's data directory if None.
         download: whether files that are missing may be fetched from the network.
         progress: is told how far it is.
+        image_shape: (C, H, W) for ImageNet, whose images are of many sizes; the others have their own.
 
     Raises:
         UnknownNameError: for a name not in the catalogue.
@@ -43,6 +50,8 @@ def load_dataset(
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DatasetError(f"cannot create the data set folder {root} ({error}); choose another one.") from error
+    if name == "imagenet":
+        return imagenet_dataset(root, download, progress, image_shape or IMAGE_SHAPE)
     return _READERS[name](root, download, progress)
 
 
@@ -76,7 +85,7 @@ def dataset_of(classifier: MadeForData, *, root: Path | None = None) -> Dataset:
     if folder:
         data = folder_dataset(Path(folder), name=classifier.dataset, image_shape=classifier.image_shape)
     else:
-        data = load_dataset(classifier.dataset, root=root)
+        data = load_dataset(classifier.dataset, root=root, image_shape=classifier.image_shape)
     if (data.classes, data.image_shape) != (classifier.classes, classifier.image_shape):
         raise DatasetError(
             f"{folder or classifier.dataset}: expected the data set the model was trained on, with images of "
@@ -94,6 +103,12 @@ for _name, _label, _shape, _paper in (
     ("mnist", "MNIST", (1, 28, 28), "LeCun et al., Gradient-based learning applied to document recognition, 1998"),
     ("cifar10", "CIFAR-10", (3, 32, 32), "Krizhevsky, Learning multiple layers of features from tiny images, 2009"),
     ("svhn", "SVHN", (3, 32, 32), "Netzer et al., Reading digits in natural images, 2011"),
+    (
+        "imagenet",
+        "ImageNet",
+        IMAGE_SHAPE,
+        "Russakovsky et al., ImageNet large scale visual recognition, 2015",
+    ),
 ):
     datasets.add(
         Entry(

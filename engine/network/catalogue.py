@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from engine.errors import InvalidInputError
+from engine.errors import InvalidInputError, UnknownNameError
 from engine.network.architectures.alexnet32 import AlexNet32
 from engine.network.architectures.lenet5 import LeNet5
 from engine.network.architectures.vgg16_narrow import VGG16Narrow
@@ -22,6 +22,9 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # The published Inception weights expect images in [-1, 1].
 CENTRED = (0.5, 0.5, 0.5)
 
+#: Before the names of timm's architectures that are not in the catalogue.
+TIMM = "timm/"
+
 models: Registry[nn.Module] = Registry("model")
 
 
@@ -32,6 +35,27 @@ class HasImageShape(Protocol):
     def image_shape(self) -> Shape:
         """(C, H, W)."""
         ...
+
+
+def architecture(name: str) -> Entry[nn.Module]:
+    """The entry of that name: of the catalogue, or one of timm's others as ``timm/NAME``.
+
+    Raises:
+        UnknownNameError: for a name that neither has.
+    """
+    if not name.startswith(TIMM) or name in models:
+        return models[name]
+    plain = name.removeprefix(TIMM)
+    published = import_module("timm").get_pretrained_cfg(plain)
+    if published is None:
+        raise UnknownNameError(f"timm has no architecture {plain[:60]!r}, or knows nothing of its images.")
+    shape, make = tuple(published.input_size), _on_timm(plain)
+    return Entry(
+        name=name,
+        label=f"{plain} (timm)",
+        factory=_factory(make, published.num_classes or 1000, shape, (published.mean, published.std)),
+        facts={"image_shape": shape, "classes": published.num_classes or 1000, "datasets": ("imagenet",)},
+    )
 
 
 def build_model(
@@ -54,8 +78,9 @@ def build_model(
         UnknownNameError: for a name not in the catalogue.
         InvalidInputError: if the architecture cannot take such images, or there are fewer than two classes.
     """
-    facts = models[name].facts
-    return models[name].factory(
+    entry = architecture(name)
+    facts = entry.facts
+    return entry.factory(
         classes=facts["classes"] if classes is None else classes,
         image_shape=facts["image_shape"] if image_shape is None else image_shape,
         mean=mean,
@@ -93,6 +118,16 @@ def _on_torchvision(module: str, name: str) -> Make:
     def make(classes: int, image_shape: Shape, normalize: Normalize) -> nn.Module:
         architecture = getattr(import_module(f"engine.network.architectures.{module}"), name)
         return architecture(classes, image_shape, normalize)  # type: ignore[no-any-return]
+
+    return make
+
+
+def _on_timm(name: str) -> Make:
+    """An architecture of timm's, which is loaded when asked for."""
+
+    def make(classes: int, image_shape: Shape, normalize: Normalize) -> nn.Module:
+        module = import_module("engine.network.architectures.timm_models")
+        return module.TimmClassifier(name, classes, image_shape, normalize)  # type: ignore[no-any-return]
 
     return make
 
@@ -135,6 +170,8 @@ ALEXNET_PAPER = "Krizhevsky et al., ImageNet classification with deep convolutio
 VGG_PAPER = "Simonyan and Zisserman, Very deep convolutional networks for large-scale image recognition, 2015"
 RESNET_PAPER = "He et al., Deep residual learning for image recognition, 2016"
 INCEPTION_PAPER = "Szegedy et al., Rethinking the Inception architecture for computer vision, 2016"
+INCEPTION4_PAPER = "Szegedy et al., Inception-v4, Inception-ResNet and the impact of residual connections, 2017"
+RESNETV2_PAPER = "He et al., Identity mappings in deep residual networks, 2016"
 IMAGENET = (IMAGENET_MEAN, IMAGENET_STD)
 SMALL_COLOUR = ("cifar10", "svhn")
 
@@ -151,17 +188,23 @@ _add(
     RESNET_PAPER,
     smallest=8,
 )
-for _name, _label, _make, _side, _paper, _smallest, _usual in (
-    ("alexnet", "AlexNet", "NormalizedAlexNet", 224, ALEXNET_PAPER, 63, IMAGENET),
-    ("vgg16", "VGG-16", "NormalizedVGG16", 224, VGG_PAPER, 32, IMAGENET),
-    ("resnet18", "ResNet-18", "resnet18", 224, RESNET_PAPER, 32, IMAGENET),
-    ("resnet50", "ResNet-50", "resnet50", 224, RESNET_PAPER, 32, IMAGENET),
-    ("inception_v3", "Inception-v3", "NormalizedInception", 299, INCEPTION_PAPER, 75, (CENTRED, CENTRED)),
-):
+_IMAGENET_MODELS: tuple[tuple[str, str, Make, int, str, int, tuple[Sequence[float], Sequence[float]]], ...] = (
+    ("alexnet", "AlexNet", _on_torchvision("imagenet", "NormalizedAlexNet"), 224, ALEXNET_PAPER, 63, IMAGENET),
+    ("vgg16", "VGG-16", _on_torchvision("imagenet", "NormalizedVGG16"), 224, VGG_PAPER, 32, IMAGENET),
+    ("resnet18", "ResNet-18", _on_torchvision("imagenet", "resnet18"), 224, RESNET_PAPER, 32, IMAGENET),
+    ("resnet50", "ResNet-50", _on_torchvision("imagenet", "resnet50"), 224, RESNET_PAPER, 32, IMAGENET),
+    (
+        "inception_v3", "Inception-v3", _on_torchvision("imagenet", "NormalizedInception"), 299, INCEPTION_PAPER, 75,
+        (CENTRED, CENTRED),
+    ),
+    ("inception_v4", "Inception-v4", _on_timm("inception_v4"), 299, INCEPTION4_PAPER, 75, (CENTRED, CENTRED)),
+    ("resnetv2_50", "ResNet-50 v2", _on_timm("resnetv2_50"), 224, RESNETV2_PAPER, 32, (CENTRED, CENTRED)),
+)  # fmt: skip
+for _name, _label, _make, _side, _paper, _smallest, _usual in _IMAGENET_MODELS:
     _add(
         _name,
         _label,
-        _on_torchvision("imagenet", _make),
+        _make,
         (3, _side, _side),
         ("imagenet",),
         _paper,

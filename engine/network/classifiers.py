@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from engine.errors import CheckpointError, InvalidInputError
+from engine.errors import CheckpointError, InvalidInputError, UnknownNameError
 from engine.locations import data_directory
-from engine.network.catalogue import build_model, models
+from engine.network.catalogue import build_model
 from engine.network.checkpoint import file_sha256, load_checkpoint, non_finite_tensors
 from engine.registry import Entry, Registry
 
@@ -236,11 +236,12 @@ def _load(name: str, weights: Path) -> Classifier:
             "Train or copy it again."
         )
     architecture, shape = card["architecture"], tuple(card["image_shape"])
-    if architecture not in models:
-        raise CheckpointError(f"{weights}: made for the unknown architecture {str(architecture)[:60]!r}.")
     classes = tuple(str(item) for item in card["classes"])
-    with torch.random.fork_rng(devices=[]):  # first weights are thrown away; the caller's random state is not
-        module = build_model(architecture, len(classes), shape)
+    try:
+        with torch.random.fork_rng(devices=[]):  # first weights are thrown away; the caller's random state is not
+            module = build_model(architecture, len(classes), shape)
+    except UnknownNameError as error:
+        raise CheckpointError(f"{weights}: made for the unknown architecture {str(architecture)[:60]!r}.") from error
     load_checkpoint(module, weights)
     module.eval()
     return Classifier(

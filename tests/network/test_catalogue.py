@@ -22,15 +22,16 @@ from engine.network.normalize import Normalize
 DATA = Path(os.environ.get("DETOUR_DATA", "/nonexistent"))
 SMALL = ["lenet5", "alexnet32", "vgg16_32", "vgg16_narrow", "resnet18_32"]
 LARGE = ["alexnet", "vgg16", "resnet18", "resnet50", "inception_v3"]
+TIMM = ["inception_v4", "resnetv2_50"]
 NARROW = "vgg16_narrow-cifar10"
 SHIPPED = ["alexnet32-cifar10", "lenet5-digits", "lenet5-mnist", NARROW, f"{NARROW}-pat", f"{NARROW}-sns"]
 
 
 def test_names():
-    assert models.names() == SMALL + LARGE
+    assert models.names() == SMALL + LARGE + TIMM
 
 
-@pytest.mark.parametrize("name", SMALL + LARGE)
+@pytest.mark.parametrize("name", SMALL + LARGE + TIMM)
 def test_gives_logits_and_has_normalisation_inside(name):
     model = build_model(name, classes=7 if name in SMALL else None).eval()
     shape = models[name].facts["image_shape"]
@@ -66,6 +67,14 @@ def test_layer_counts(name, convolutions, linear):
 def test_alexnet_has_the_channels_of_cdrp():
     for name in ("alexnet32", "alexnet"):
         assert sum(m.out_channels for m in build_model(name).modules() if isinstance(m, nn.Conv2d)) == 1152
+
+
+def test_an_architecture_of_timm_needs_no_entry():
+    model = build_model("timm/mobilenetv3_small_050", classes=5, image_shape=(3, 48, 48)).eval()
+    assert model(torch.rand(1, 3, 48, 48)).shape == (1, 5)
+    assert model.normalize.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
+    with pytest.raises(UnknownNameError, match="no architecture 'nothing'"):
+        build_model("timm/nothing")
 
 
 def test_lenet_layers():
