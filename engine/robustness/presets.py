@@ -61,13 +61,16 @@ def _colour() -> Preset:
 
     Deviations: the papers name neither the learning rate of C&W (0.01 here, its authors') nor the number of images of
     the black-box attacks; NAttack's learning rate is the catalogue's 0.3 for its own scale of unknowns, where the
-    paper's 0.008 hardly leaves the image and would make every model look robust.
+    paper's 0.008 hardly leaves the image and would make every model look robust. Both black-box attacks ask a tenth of
+    the questions and less, so that a table takes minutes, not hours: of 17 images that the shipped PAT model has right,
+    NAttack leaves 7 with 100 samples × 50 steps and 6 with 300 × 100, as does PGD of 40 steps; SPSA with 128 × 40
+    leaves 9.
     """
     eight = {"epsilon": 8 / 255}
     pgd: Mapping[str, Value] = {"steps": 10, "relative_step": ROOT_STEP}
     cw: Mapping[str, Value] = {"initial_c": 0.01, "kappa": 0.0, "search_steps": 3, "steps": 300, "learning_rate": 0.01}
-    spsa: Mapping[str, Value] = {"directions": 512, "learning_rate": 0.01, "steps": 100}
-    nattack: Mapping[str, Value] = {"samples": 300, "sigma": 0.1, "steps": 100}
+    spsa: Mapping[str, Value] = {"directions": 128, "learning_rate": 0.03, "steps": 40}
+    nattack: Mapping[str, Value] = {"samples": 100, "sigma": 0.1, "steps": 50}
     momentum: Mapping[str, Value] = {"steps": 10, "relative_step": 0.1}
     yardstick, left_out = _yardstick("8/255", 8 / 255)
     plans = (
@@ -79,7 +82,7 @@ def _colour() -> Preset:
         AttackPlan("MI-FGSM 8/255", "mi_fgsm", {**eight, **momentum}),
         AttackPlan("Step-LL 8/255", "step_ll", eight),
         AttackPlan("SPSA 8/255", "spsa", {**eight, **spsa}, "black-box", images=100),
-        AttackPlan("NAttack 8/255", "nattack", {**eight, **nattack}, "black-box", images=200),
+        AttackPlan("NAttack 8/255", "nattack", {**eight, **nattack}, "black-box", images=100),
         *_noise(),
         *yardstick,
     )
