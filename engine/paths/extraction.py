@@ -18,6 +18,7 @@ from engine.network.trace import Network, trace
 from engine.paths.layer_selection import Threads, select_in_layer
 from engine.paths.map_kernels import select_in_pool, select_in_sum
 from engine.paths.path import Path
+from engine.paths.torch_selection import select_by_torch
 
 _NEEDS_VALUES = (Kind.LAYER, Kind.MAX_POOL, Kind.AVERAGE_POOL, Kind.ADD)
 
@@ -216,9 +217,9 @@ def _pass_layer(
     layer = operation.layer
     assert layer is not None
     source = operation.inputs[0]
-    synapses, begins = select_in_layer(
-        layer, activations[source], activations[operation.node], mask, theta, active[source], threads
-    )
+    given = (layer, activations[source], activations[operation.node], mask, theta, active[source])
+    by_torch = layer.weight.device.type != "cpu"
+    synapses, begins = select_by_torch(*given) if by_torch else select_in_layer(*given, threads)
     return Selection(synapses, begins, mask)
 
 
