@@ -19,6 +19,7 @@ ALLOWED = {
     "route": {"network", "datasets", "attacks", "sensitivity"},
     "attribution": {"network", "datasets"},
     "robustness": {"network", "datasets", "attacks"},
+    "benchmark": {"network", "paths", "detection"},
     "hardening": {"network", "datasets", "attacks", "paths", "sensitivity", "route"},
 }
 

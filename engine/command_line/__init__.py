@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from engine.command_line.add import add
 from engine.command_line.attack import attack
 from engine.command_line.attribute import attribute
+from engine.command_line.bench import bench
 from engine.command_line.detect_evaluate import evaluate_saved
 from engine.command_line.detect_fit import fit
 from engine.command_line.detect_sweep import sweep
@@ -34,6 +36,7 @@ for _verb in (
     list_datasets,
     fetch,
     train,
+    add,
     harden,
     attack,
     paths,
@@ -43,5 +46,6 @@ for _verb in (
     route,
     attribute,
     evaluate,
+    bench,
 ):
     main.add_command(_verb)

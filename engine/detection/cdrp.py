@@ -17,7 +17,7 @@ from torch.nn import functional
 from engine.errors import InvalidInputError
 from engine.network.operations import Kind
 from engine.network.state import evaluating
-from engine.network.trace import Network, trace
+from engine.network.trace import Network, traced
 from engine.paths.extraction import check_images
 from engine.progress import Progress, silent
 
@@ -30,7 +30,7 @@ BATCH = 100
 
 
 def gate_features(
-    model: nn.Module,
+    model: nn.Module | Network,
     images: torch.Tensor,
     *,
     steps: int = STEPS,
@@ -44,7 +44,7 @@ def gate_features(
     equation 1, with the predicted class for the soft output as in their code). The gates multiply the pre-activations.
 
     Args:
-        model: maps (N, C, H, W) in [0, 1] to logits. It is never modified.
+        model: maps (N, C, H, W) in [0, 1] to logits, or is traced already. It is never modified.
         images: (N, C, H, W) float in [0, 1].
         steps: of gradient descent with momentum 0.9.
         learning_rate: of these steps.
@@ -57,7 +57,7 @@ def gate_features(
     check_images(images)
     if not len(images):
         raise InvalidInputError("images: expected at least one; got none.")
-    network = trace(model, (int(images.shape[1]), int(images.shape[2]), int(images.shape[3])))
+    network = traced(model, (int(images.shape[1]), int(images.shape[2]), int(images.shape[3])))
     channels = {
         operation.node: operation.layer.shape.out_channels
         for operation in network.operations.values()
@@ -65,9 +65,9 @@ def gate_features(
     }
     if not channels:
         raise InvalidInputError("expected a model with convolutions: gates are put on their channels; it has none.")
-    parameter = next(model.parameters())
+    parameter = next(network.model.parameters())
     found = []
-    with evaluating(model):
+    with evaluating(network.model):
         for first in range(0, len(images), BATCH):
             batch = images[first : first + BATCH].to(parameter)
             found.append(_gates_of_batch(network, channels, batch, steps, learning_rate, penalty))

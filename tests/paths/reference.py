@@ -98,6 +98,18 @@ class ReferencePath:
                 return
             channel -= channels
 
+    @classmethod
+    def of_rows(cls, extractor, image):
+        """One that explains no element of itself: for a few rows of a network too large to be explained whole."""
+        self = cls.__new__(cls)
+        self.theta = extractor.theta
+        self.network = extractor.network(tuple(image.shape))
+        self.values = {node: value[0].astype(np.float64) for node, value in extractor.record(image[None]).items()}
+        names = extractor.layers(tuple(image.shape))
+        self.synapses, self.weights, self.neurons = ({name: set() for name in names} for _ in range(3))
+        self.active = defaultdict(set)
+        return self
+
     def explain_layer(self, op, element):
         layer = op.layer
         weight = layer.weight.double().numpy()
