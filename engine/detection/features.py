@@ -15,7 +15,7 @@ from engine.errors import InvalidInputError
 from engine.network.state import evaluating
 from engine.paths.aggregation import ClassPaths
 from engine.paths.extraction import EffectivePath, Selection, check_images
-from engine.paths.path import Part, n_common
+from engine.paths.path import Part, n_common_in
 from engine.progress import Progress, silent
 
 BATCH = 100
@@ -118,15 +118,16 @@ class _Members:
     """The class paths in one layer, ready to be asked which ids they hold."""
 
     def __init__(self, class_paths: ClassPaths, layer: str, part: Part) -> None:
-        self.part = part
+        self.part, self.layer = part, layer
         self.shape = class_paths.paths[0].shapes[layer]
-        self.ids = [(path.synapses if part == "synapses" else path.weights)[layer] for path in class_paths.paths]
+        # by class, then layer: those of a large network stay in their file until they are asked for
+        self.ids = [path.synapses if part == "synapses" else path.weights for path in class_paths.paths]
         space = self.shape.n_neurons * self.shape.receptive_field if part == "synapses" else self.shape.n_weights
         self.table: npt.NDArray[np.bool_] | None = None
         if space * len(self.ids) <= DENSE_BYTES:
             self.table = np.zeros((len(self.ids), space), bool)
             for row, ids in zip(self.table, self.ids, strict=True):
-                row[ids] = True
+                row[ids[layer]] = True
 
     def overlap(self, selection: Selection, classes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """|S ∩ S̃| / |S| of each image with the path of its class, (N,)."""
@@ -136,8 +137,9 @@ class _Members:
             if self.part == "weights":
                 mine = self.shape.weight_ids(mine)
             if len(mine):
-                common = (
-                    int(self.table[label, mine].sum()) if self.table is not None else n_common(mine, self.ids[label])
-                )
+                if self.table is not None:
+                    common = int(self.table[label, mine].sum())
+                else:
+                    common = n_common_in({self.layer: mine}, self.ids[label], self.layer)
                 shares[n] = common / len(mine)
         return shares

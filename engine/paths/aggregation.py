@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from concurrent.futures import Executor
+from collections.abc import Callable, Generator, Iterable, Mapping
+from concurrent.futures import Executor, Future
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path as FilePath
 
 import numpy as np
@@ -14,13 +16,21 @@ from torch import nn
 from engine.errors import InvalidInputError
 from engine.network.operations import LayerShape
 from engine.network.trace import Network
+from engine.paths.bitmaps import BitmapIds, DerivedWeights, RoaringSet
 from engine.paths.extraction import EffectivePath, Selection, check_images
+from engine.paths.packing import PackedPaths, pack_images, pack_paths, unpack_images, unpack_paths
 from engine.paths.path import Part, Path, load_paths, save_paths, union
+from engine.paths.shards import capacity_of, nothing, opened, run_shards, shared
+from engine.version import VERSION
 
 # Images worked on at once: a number, and for large networks what keeps their recorded activations below this.
 SHARD = 500
 SHARD_ELEMENTS = 64_000_000
-_DENSE_LIMIT = 1 << 26  # elements; above it a set is kept as sorted ids, not as one byte an element
+_DENSE_LIMIT = 1 << 26  # elements; above it a set is kept as a bitmap, not as one byte an element
+# Synapses of a network times classes; above it (say a gigabyte of ids) all sets are, and are unpacked when asked for.
+_LARGE = 1 << 31
+
+ReadShard = Callable[[int], tuple[torch.Tensor, np.ndarray]]
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -38,6 +48,10 @@ class ClassPaths:
     paths: tuple[Path, ...]
     counts: np.ndarray
     theta: float
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickles small, for the way between processes."""
+        return _from_packed, (self.class_names, pack_paths(self.paths), self.counts, self.theta)
 
     def overall(self) -> Path:
         """The union over all classes."""
@@ -88,6 +102,10 @@ class ClassPaths:
         return ClassPaths(tuple(names), tuple(paths), np.array(counts, np.int64), paths[0].theta), extra
 
 
+def _from_packed(class_names: tuple[str, ...], packed: PackedPaths, counts: np.ndarray, theta: float) -> ClassPaths:
+    return ClassPaths(class_names, unpack_paths(packed), counts, theta)
+
+
 class Union:
     """Collects class paths from selections and from other class paths, without sorting again for every image."""
 
@@ -95,19 +113,37 @@ class Union:
         """Starts with empty paths."""
         self.layers, self.shapes, self.theta = layers, shapes, theta
         self.counts = np.zeros(n_classes, np.int64)
+        self._is_large = is_large(shapes, n_classes)
         # Made when a class first comes: a shard holds few of a thousand classes.
-        self._sets: dict[tuple[str, str, int], _DenseSet | _SortedSet] = {}
+        self._sets: dict[tuple[str, str, int], _DenseSet | RoaringSet] = {}
 
-    def _set(self, part: str, layer: str, label: int) -> _DenseSet | _SortedSet:
+    def _space(self, part: str, layer: str) -> int:
+        shape = self.shapes[layer]
+        return id_space(shape) if part == "synapses" else shape.n_neurons
+
+    def _set(self, part: str, layer: str, label: int) -> _DenseSet | RoaringSet:
         key = (part, layer, label)
         if key not in self._sets:
-            shape = self.shapes[layer]
-            self._sets[key] = _make_set(_id_space(shape) if part == "synapses" else shape.n_neurons)
+            space = self._space(part, layer)
+            self._sets[key] = RoaringSet(space) if self._is_large or space > _DENSE_LIMIT else _DenseSet(space)
         return self._sets[key]
 
-    def _ids(self, part: str, layer: str, label: int) -> np.ndarray:
-        known = self._sets.get((part, layer, label))
-        return np.empty(0, np.int64) if known is None else known.ids()
+    def _add(self, part: str, layer: str, label: int, ids: Mapping[str, np.ndarray]) -> None:
+        mine = self._set(part, layer, label)
+        if isinstance(mine, RoaringSet) and isinstance(ids, BitmapIds):
+            mine.add_bitmap(ids.bitmaps[layer])
+        else:
+            mine.add(ids[layer])
+
+    def _collected(self, part: str, label: int) -> Mapping[str, np.ndarray]:
+        known = {layer: self._sets.get((part, layer, label)) for layer in self.layers}
+        if not self._is_large:
+            return {layer: np.empty(0, np.int64) if ids is None else ids.ids() for layer, ids in known.items()}
+        packed = {
+            layer: (ids if isinstance(ids, RoaringSet) else RoaringSet(self._space(part, layer))).bitmap()
+            for layer, ids in known.items()
+        }
+        return BitmapIds(packed)
 
     def add_selections(self, selections: Mapping[str, Selection], labels: np.ndarray) -> None:
         """Adds a batch of images, image n to class ``labels[n]``."""
@@ -125,17 +161,18 @@ class Union:
             if not part.counts[label]:
                 continue
             for name in self.layers:
-                self._set("synapses", name, label).add(path.synapses[name])
-                self._set("neurons", name, label).add(path.neurons[name])
+                self._add("synapses", name, label, path.synapses)
+                self._add("neurons", name, label, path.neurons)
         self.counts += part.counts
 
     def result(self, class_names: tuple[str, ...]) -> ClassPaths:
-        """What was collected so far."""
+        """What was collected so far; of a large network the ids stay packed until they are asked for."""
         paths = []
         for label in range(len(class_names)):
-            synapses = {name: self._ids("synapses", name, label) for name in self.layers}
-            weights = {name: self.shapes[name].weight_ids(ids) for name, ids in synapses.items()}
-            neurons = {name: self._ids("neurons", name, label) for name in self.layers}
+            synapses, neurons = self._collected("synapses", label), self._collected("neurons", label)
+            weights: Mapping[str, np.ndarray] = DerivedWeights(synapses, self.shapes)
+            if not self._is_large:
+                weights = dict(weights)
             paths.append(Path(self.layers, synapses, weights, neurons, self.shapes, self.theta, target=label))
         return ClassPaths(class_names, tuple(paths), self.counts.copy(), self.theta)
 
@@ -151,31 +188,14 @@ class _DenseSet:
         return np.flatnonzero(self._members)
 
 
-class _SortedSet:
-    def __init__(self) -> None:
-        self._sorted = np.empty(0, np.int64)
-        self._waiting: list[np.ndarray] = []
-        self._n_waiting = 0
-
-    def add(self, ids: np.ndarray) -> None:
-        self._waiting.append(ids)
-        self._n_waiting += len(ids)
-        if self._n_waiting > max(1_000_000, len(self._sorted)):  # amortises the sort over what is already there
-            self.ids()
-
-    def ids(self) -> np.ndarray:
-        if self._waiting:
-            self._sorted = np.unique(np.concatenate([self._sorted, *self._waiting]))
-            self._waiting, self._n_waiting = [], 0
-        return self._sorted
-
-
-def _make_set(space: int) -> _DenseSet | _SortedSet:
-    return _DenseSet(space) if space <= _DENSE_LIMIT else _SortedSet()
-
-
-def _id_space(shape: LayerShape) -> int:
+def id_space(shape: LayerShape) -> int:
+    """Number of synapse ids of a layer, those on padding among them."""
     return shape.n_neurons * shape.receptive_field
+
+
+def is_large(shapes: Mapping[str, LayerShape], n_classes: int) -> bool:
+    """Whether the class paths of a network are kept as bitmaps, in memory and on disk."""
+    return n_classes * sum(id_space(shape) for shape in shapes.values()) > _LARGE
 
 
 def shard_size(network: Network) -> int:
@@ -222,6 +242,10 @@ def aggregate(
         class_names: (K,) names; by default "0", "1", … up to the largest label.
         executor: anything with the ``concurrent.futures.Executor`` interface; None works in this thread. Any split over
             any workers gives the same class paths.
+
+    Raises:
+        InvalidInputError: for images, labels or settings out of range, or a model that other processes cannot read.
+        EngineError: if the executor's workers are gone.
     """
     check_images(images)
     given = np.asarray(labels)
@@ -233,28 +257,78 @@ def aggregate(
     names = class_names or tuple(str(c) for c in range(int(wanted.max(initial=0)) + 1))
     if len(wanted) and wanted.max() >= len(names):
         raise InvalidInputError(f"labels: expected classes below {len(names)}; got {int(wanted.max())}.")
-    extractor = EffectivePath(model, theta, last_layers)
+    work = ShardWork(model, theta, last_layers, names)
     shape = (int(images.shape[1]), int(images.shape[2]), int(images.shape[3]))
-    merged = Union(extractor.layers(shape), extractor.shapes(shape), theta, len(names))
-    size = shard_size(extractor.network(shape))
+    merged = Union(work.extractor.layers(shape), work.extractor.shapes(shape), theta, len(names))
+    size = shard_size(work.extractor.network(shape))
     tasks = [(images[i : i + size], wanted[i : i + size]) for i in range(0, len(images), size)]
     if executor is None:
-        parts = (shard_class_paths(extractor, part, part_labels, names) for part, part_labels in tasks)
-        for class_paths in parts:
-            merged.add_class_paths(class_paths)
-    else:
-        for future in [executor.submit(_shard_elsewhere, model, theta, last_layers, *task, names) for task in tasks]:
-            merged.add_class_paths(future.result())
+        for task in tasks:
+            merged.add_class_paths(work.class_paths(*task))
+        return merged.result(names)
+    with closing(shards_elsewhere(executor, work, tasks.__getitem__, range(len(tasks)))) as results:
+        for _, found in results:
+            merged.add_class_paths(found)
     return merged.result(names)
 
 
-def _shard_elsewhere(
-    model: nn.Module,
-    theta: float,
-    last_layers: int | None,
-    images: torch.Tensor,
-    labels: np.ndarray,
-    class_names: tuple[str, ...],
-) -> ClassPaths:
-    """A shard with an extractor of its own: what travels to a worker process is the plain model."""
-    return shard_class_paths(EffectivePath(model, theta, last_layers), images, labels, class_names)
+class ShardWork:
+    """What all shards have in common. The plain model travels to a worker process, which traces it once."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        theta: float,
+        last_layers: int | None,
+        class_names: tuple[str, ...],
+        version: str = VERSION,
+    ) -> None:
+        """Settings as for :func:`aggregate`, and the version of the engine that they come from.
+
+        Raises:
+            InvalidInputError: if this process has another version, whose paths may differ.
+        """
+        if version != VERSION:
+            raise InvalidInputError(f"expected workers with version {version} of the engine; one has {VERSION}.")
+        self.extractor = EffectivePath(model, theta, last_layers)
+        self.class_names = class_names
+
+    def __reduce__(self) -> tuple[object, ...]:
+        untraced = (self.extractor.model, self.extractor.theta, self.extractor.last_layers)
+        return ShardWork, (*untraced, self.class_names, VERSION)
+
+    def class_paths(self, images: torch.Tensor, labels: np.ndarray) -> ClassPaths:
+        """Those of one shard."""
+        return shard_class_paths(self.extractor, images, labels, self.class_names)
+
+
+def shards_elsewhere(
+    executor: Executor,
+    work: ShardWork,
+    read: ReadShard,
+    indices: Iterable[int],
+    workers: int | None = None,
+    meanwhile: Callable[[], None] = nothing,
+) -> Generator[tuple[int, ClassPaths]]:
+    """Class paths of shards from an executor, as they come; close the iterator to end the work early.
+
+    Args:
+        executor: works on the shards.
+        work: what they have in common.
+        read: gives the images and labels of a shard; this process reads, for a worker may not see the files.
+        indices: which shards.
+        workers: how many the executor has, if it does not tell.
+        meanwhile: as for :func:`engine.paths.shards.run_shards`.
+    """
+    with shared(executor, work) as there:
+
+        def submit(index: int) -> Future[ClassPaths]:
+            images, labels = read(index)
+            return executor.submit(_shard_elsewhere, there, pack_images(images), labels)
+
+        yield from run_shards(submit, indices, partial(capacity_of, executor, workers), meanwhile)
+
+
+def _shard_elsewhere(given: object, images: np.ndarray, labels: np.ndarray) -> ClassPaths:
+    work: ShardWork = opened(given)
+    return work.class_paths(unpack_images(images), labels)

@@ -7,8 +7,8 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Protocol
@@ -21,14 +21,17 @@ from engine.errors import InvalidInputError
 from engine.files import STATE, mark_used
 from engine.network.classifiers import classifier_key
 from engine.network.state import evaluating
-from engine.paths.aggregation import ClassPaths, Union, shard_class_paths, shard_size
-from engine.paths.extraction import EffectivePath
+from engine.paths.aggregation import ClassPaths, ReadShard, ShardWork, Union, is_large, shard_size, shards_elsewhere
+from engine.paths.bitmap_store import ClassPathStore
+from engine.paths.cluster import connected
+from engine.paths.shards import run_shards
 from engine.progress import Progress, silent
 from engine.version import VERSION
 
 log = logging.getLogger(__name__)
 
 _SAVE_EVERY = 5.0  # seconds between two states on disk
+_SAVE_SHARE = 10  # more, times what the last one took
 
 
 class LabelledImages(Protocol):
@@ -53,13 +56,15 @@ def compute_class_paths(
     resume_file: FilePath | None = None,
     limit: int | None = None,
     workers: int | None = None,
+    executor: Executor | None = None,
     progress: Progress = silent,
 ) -> ClassPaths:
     """The class paths of a data set's images that the model classifies correctly.
 
-    Shards of images are worked on by threads (the kernels release the interpreter lock); the union does not depend on
-    their order. With ``resume_file``, the state is kept there while the work goes on, and taken up from there when
-    the same work was stopped before; the file is removed at the end.
+    Shards of images are worked on by threads (the kernels release the interpreter lock), or by the workers of an
+    executor, to which this process sends the images; the union does not depend on their order. With ``resume_file``,
+    the state is kept there while the work goes on, and taken up from there when the same work was stopped before; the
+    file is removed at the end.
 
     Args:
         module: maps images in [0, 1] to logits.
@@ -70,13 +75,21 @@ def compute_class_paths(
         resume_file: where to keep the state; its folder must exist. A state of other weights, labels, settings or of
             another version is left alone until it is overwritten; name the file by the content of the data.
         limit: only the first so many images.
-        workers: threads; by default as many as torch uses.
-        progress: called after every shard; may raise Cancelled.
+        workers: threads; by default as many as torch uses. With an executor that does not tell it
+            (``concurrent.futures`` do not), how many workers it has; by default as many as this machine's processors.
+        executor: where the shards are worked on: a process pool, or the cluster that
+            :func:`engine.paths.cluster.connect` gives; None for threads. It is left open.
+        progress: called after every shard, and every second in which none was finished; may raise Cancelled.
+
+    Raises:
+        InvalidInputError: for no images, settings out of range, or a model that other processes cannot read.
+        EngineError: if the executor's workers are gone.
     """
     n_images = len(image_set) if limit is None else min(limit, len(image_set))
     if n_images < 1:
         raise InvalidInputError("expected at least one image to take class paths from; got none.")
-    extractor = EffectivePath(module, theta, last_layers)
+    work = ShardWork(module, theta, last_layers, class_names)
+    extractor = work.extractor
     first = image_set.images(np.arange(1))
     shape = (int(first.shape[1]), int(first.shape[2]), int(first.shape[3]))
     union = Union(extractor.layers(shape), extractor.shapes(shape), theta, len(class_names))
@@ -88,22 +101,30 @@ def compute_class_paths(
     done = state.resume(union, class_names)
     waiting = [index for index in range(len(shards)) if index not in done]
 
-    def work(index: int) -> tuple[int, ClassPaths]:
-        rows = shards[index]
-        return index, shard_class_paths(extractor, image_set.images(rows), image_set.labels[rows], class_names)
+    def read(index: int) -> tuple[torch.Tensor, np.ndarray]:
+        return image_set.images(shards[index]), image_set.labels[shards[index]]
 
-    saved = time.monotonic()
-    n_done = sum(len(shards[i]) for i in done)
-    progress(n_done / n_images, f"{n_done:,} of {n_images:,} images")
-    with evaluating(module):  # once for all threads: each would restore the flags under the others' feet
-        for index, part in _on_threads(work, waiting, workers or torch.get_num_threads()):
+    def report() -> None:
+        n_done = sum(len(shards[i]) for i in done)
+        progress(n_done / n_images, f"{n_done:,} of {n_images:,} images")
+
+    saved, pause = time.monotonic(), _SAVE_EVERY
+    report()
+    if executor is None:
+        results = _on_threads(work, read, waiting, workers or torch.get_num_threads(), report)
+    else:
+        results = shards_elsewhere(executor, work, read, waiting, workers, report)
+    # In eval mode once for all threads: each would restore the flags under the others' feet.
+    with evaluating(module), contextlib.closing(results):
+        for index, part in results:
             union.add_class_paths(part)
             done.add(index)
-            n_done += len(shards[index])
-            if resume_file is not None and time.monotonic() - saved > _SAVE_EVERY:
+            if resume_file is not None and time.monotonic() - saved > pause:
+                begin = time.monotonic()
                 state.save(union, done, class_names)
                 saved = time.monotonic()
-            progress(n_done / n_images, f"{n_done:,} of {n_images:,} images")
+                pause = _SAVE_EVERY + _SAVE_SHARE * (saved - begin)
+            report()
     result = union.result(class_names)
     state.remove()
     return result
@@ -118,16 +139,23 @@ def class_paths_once(
     theta: float = 0.5,
     limit: int | None = None,
     workers: int | None = None,
+    cluster: str | None = None,
     progress: Progress = silent,
 ) -> ClassPaths:
     """The class paths kept in ``file``, computed and kept there if they are not.
 
+    Small networks' class paths are kept as npz, large ones' as a :class:`~engine.paths.bitmap_store.ClassPathStore`,
+    whose ids stay in the file until they are asked for; either is read, whatever the file's name.
     A file that is damaged is set aside. Work that is stopped goes on from a second file beside it. Arguments are those
-    of :func:`compute_class_paths`; name ``file`` by the content of model, data and settings.
+    of :func:`compute_class_paths`; name ``file`` by the content of model, data and settings. With ``cluster``, the
+    address of a dask scheduler, its workers do what is left to do.
+
+    Raises:
+        EngineError: if the cluster cannot be used.
     """
     if file.exists():
         try:
-            kept = ClassPaths.load(file)
+            kept, _ = _load(file)
         except InvalidInputError as error:
             log.warning("computing class paths again: %s", error)
             with contextlib.suppress(FileNotFoundError):  # another process has just made room
@@ -136,35 +164,48 @@ def class_paths_once(
             mark_used(file)
             return kept
     file.parent.mkdir(parents=True, exist_ok=True)
-    found = compute_class_paths(
-        module,
-        image_set,
-        class_names,
-        theta=theta,
-        resume_file=file.with_suffix(STATE),
-        limit=limit,
-        workers=workers,
-        progress=progress,
-    )
-    found.save(file)
-    return found
+    with contextlib.nullcontext() if cluster is None else connected(cluster) as executor:
+        found = compute_class_paths(
+            module,
+            image_set,
+            class_names,
+            theta=theta,
+            resume_file=file.with_suffix(STATE),
+            limit=limit,
+            workers=workers,
+            executor=executor,
+            progress=progress,
+        )
+    return _save(file, found)
 
 
-def _on_threads(work, indices: list[int], workers: int) -> Iterator[tuple[int, ClassPaths]]:  # type: ignore[no-untyped-def]
-    """Results as they come, with only a few shards in memory at once."""
-    with ThreadPoolExecutor(workers) as pool:
-        pending: set[Future[tuple[int, ClassPaths]]] = set()
-        queue = list(reversed(indices))
-        try:
-            while queue or pending:
-                while queue and len(pending) < 2 * workers:
-                    pending.add(pool.submit(work, queue.pop()))
-                finished, pending = wait(pending, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    yield future.result()
-        finally:
-            for future in pending:
-                future.cancel()
+def _save(file: FilePath, found: ClassPaths, extra: Mapping[str, object] | None = None) -> ClassPaths:
+    """Keeps class paths and JSON values beside them; gives them as kept: large ones no longer fill the memory."""
+    if not is_large(found.paths[0].shapes, len(found.paths)):
+        found.save(file, extra)
+        return found
+    ClassPathStore.write(file, found, extra)
+    return ClassPathStore.open(file).class_paths()
+
+
+def _load(file: FilePath) -> tuple[ClassPaths, dict[str, object]]:
+    """Class paths in either format, and the values beside them."""
+    if not ClassPathStore.is_at(file):
+        return ClassPaths.load_with_extra(file)
+    store = ClassPathStore.open(file)
+    return store.class_paths(), store.extra
+
+
+def _on_threads(
+    work: ShardWork, read: ReadShard, indices: list[int], threads: int, meanwhile: Callable[[], None]
+) -> Generator[tuple[int, ClassPaths]]:
+    """Class paths of shards from threads, which also read the images."""
+
+    def one(index: int) -> ClassPaths:
+        return work.class_paths(*read(index))
+
+    with ThreadPoolExecutor(threads) as pool:
+        yield from run_shards(lambda index: pool.submit(one, index), indices, lambda: threads, meanwhile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +225,7 @@ class _State:
     def save(self, union: Union, done: set[int], class_names: tuple[str, ...]) -> None:
         """Writes the union and the shards it holds, in one piece."""
         assert self.file is not None
-        union.result(class_names).save(self.file, {"work": self.work, "done": sorted(done)})
+        _save(self.file, union.result(class_names), {"work": self.work, "done": sorted(done)})
 
     def resume(self, union: Union, class_names: tuple[str, ...]) -> set[int]:
         """Adds an earlier state to the union; one that is absent, damaged or of other work adds nothing.
@@ -195,16 +236,16 @@ class _State:
         if self.file is None or not self.file.exists():
             return set()
         try:
-            earlier, about = ClassPaths.load_with_extra(self.file)
+            earlier, about = _load(self.file)
+            done = about.get("done")
+            if about.get("work") != self.work or earlier.class_names != class_names or not isinstance(done, list):
+                return set()
+            if not all(isinstance(index, int) and 0 <= index < self.n_shards for index in done):
+                return set()
+            union.add_class_paths(earlier)  # may find damage half-way; what it added until then comes again
         except InvalidInputError as error:
             log.warning("starting the class paths anew: %s", error)
             return set()
-        done = about.get("done")
-        if about.get("work") != self.work or earlier.class_names != class_names or not isinstance(done, list):
-            return set()
-        if not all(isinstance(index, int) and 0 <= index < self.n_shards for index in done):
-            return set()
-        union.add_class_paths(earlier)
         return set(done)
 
     def remove(self) -> None:

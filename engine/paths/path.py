@@ -13,6 +13,7 @@ import numpy as np
 from engine.errors import InvalidInputError
 from engine.files import DAMAGED_ARCHIVE, write_atomically
 from engine.network.operations import LayerShape
+from engine.paths.bitmaps import BitmapIds
 
 Part = Literal["synapses", "weights"]
 _FORMAT = 1
@@ -24,7 +25,7 @@ class Path:
 
     Attributes:
         layers: names, in execution order; the last n of the model for a partial path.
-        synapses, weights, neurons: by layer, sorted int64 ids.
+        synapses, weights, neurons: by layer, sorted int64 ids; in large class paths unpacked when asked for.
         shapes: geometry of each layer.
         theta: share of each neuron's value that its synapses explain, 0 < θ ≤ 1.
         rank: place of the logit the path started from, 1 = predicted class; None for a given class or a union.
@@ -70,25 +71,26 @@ class Path:
     def jaccard(self, other: Path, part: Part = "synapses") -> float:
         """|Sa ∩ Sb| / |Sa ∪ Sb| over all layers together; NaN for two empty paths."""
         _check_same_kind(self, other)
-        both = sum(n_common(self._ids(part)[layer], other._ids(part)[layer]) for layer in self.layers)
-        either = sum(len(self._ids(part)[layer]) + len(other._ids(part)[layer]) for layer in self.layers) - both
+        mine, theirs = self._ids(part), other._ids(part)
+        both = sum(n_common_in(mine, theirs, layer) for layer in self.layers)
+        either = sum(_n_in(mine, layer) + _n_in(theirs, layer) for layer in self.layers) - both
         return both / either if either else float("nan")
 
     def overlap(self, class_path: Path, part: Part = "synapses") -> float:
         """|S ∩ S̃| / |S| over all layers together: the image-class similarity; NaN for an empty path."""
         _check_same_kind(self, class_path)
-        both = sum(n_common(self._ids(part)[layer], class_path._ids(part)[layer]) for layer in self.layers)
-        mine = sum(len(self._ids(part)[layer]) for layer in self.layers)
-        return both / mine if mine else float("nan")
+        mine, theirs = self._ids(part), class_path._ids(part)
+        both = sum(n_common_in(mine, theirs, layer) for layer in self.layers)
+        all_mine = sum(_n_in(mine, layer) for layer in self.layers)
+        return both / all_mine if all_mine else float("nan")
 
     def overlap_per_layer(self, class_path: Path, part: Part = "synapses") -> dict[str, float]:
         """|Sˡ ∩ S̃ˡ| / |Sˡ| of each layer; NaN where the path is empty."""
         _check_same_kind(self, class_path)
+        mine, theirs = self._ids(part), class_path._ids(part)
+        sizes = {layer: _n_in(mine, layer) for layer in self.layers}
         return {
-            layer: n_common(self._ids(part)[layer], class_path._ids(part)[layer]) / len(self._ids(part)[layer])
-            if len(self._ids(part)[layer])
-            else float("nan")
-            for layer in self.layers
+            layer: n_common_in(mine, theirs, layer) / size if size else float("nan") for layer, size in sizes.items()
         }
 
     def jaccard_per_layer(self, other: Path, part: Part = "synapses") -> dict[str, float]:
@@ -96,20 +98,20 @@ class Path:
         _check_same_kind(self, other)
         result = {}
         for layer in self.layers:
-            mine, theirs = self._ids(part)[layer], other._ids(part)[layer]
-            both = n_common(mine, theirs)
-            either = len(mine) + len(theirs) - both
+            mine, theirs = self._ids(part), other._ids(part)
+            both = n_common_in(mine, theirs, layer)
+            either = _n_in(mine, layer) + _n_in(theirs, layer) - both
             result[layer] = both / either if either else float("nan")
         return result
 
     def density(self, part: Part = "synapses") -> float:
         """Σ|Sˡ| / Σ(all synapses of layer l), in [0, 1]; likewise for weights."""
-        used = sum(len(self._ids(part)[layer]) for layer in self.layers)
+        used = sum(_n_in(self._ids(part), layer) for layer in self.layers)
         return used / sum(self._total(layer, part) for layer in self.layers)
 
     def density_per_layer(self, part: Part = "synapses") -> dict[str, float]:
         """|Sˡ| / all synapses of layer l; likewise for weights."""
-        return {layer: len(self._ids(part)[layer]) / self._total(layer, part) for layer in self.layers}
+        return {layer: _n_in(self._ids(part), layer) / self._total(layer, part) for layer in self.layers}
 
     def _total(self, layer: str, part: Part) -> int:
         return self.shapes[layer].n_synapses if part == "synapses" else self.shapes[layer].n_weights
@@ -163,6 +165,20 @@ def n_common(a: np.ndarray, b: np.ndarray) -> int:
     places = np.searchsorted(b, a)
     places[places == len(b)] = 0
     return int(np.count_nonzero(b[places] == a))
+
+
+def _n_in(ids: Mapping[str, np.ndarray], layer: str) -> int:
+    """Ids of a layer; those in a bitmap are counted without unpacking."""
+    return ids.n_ids(layer) if isinstance(ids, BitmapIds) else len(ids[layer])
+
+
+def n_common_in(mine: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray], layer: str) -> int:
+    """Ids of a layer that two paths have in common; likewise."""
+    if isinstance(theirs, BitmapIds):
+        return theirs.n_common(mine, layer)
+    if isinstance(mine, BitmapIds):
+        return mine.n_common(theirs, layer)
+    return n_common(mine[layer], theirs[layer])
 
 
 def _check_same_kind(a: Path, b: Path) -> None:

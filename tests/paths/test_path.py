@@ -147,7 +147,7 @@ def test_worker_processes_give_the_same_class_paths(labelled):
     assert there.paths == aggregate(model, images, labels).paths
 
 
-def test_large_layers_are_kept_as_sorted_ids(labelled, monkeypatch):
+def test_large_layers_are_kept_as_bitmaps(labelled, monkeypatch):
     model, images, labels, _ = labelled
     dense = aggregate(model, images, labels)
     monkeypatch.setattr("engine.paths.aggregation._DENSE_LIMIT", 0)
