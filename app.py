@@ -33,9 +33,15 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--checkpoint", type=_FILE, help="Weights of the own model (.safetensors, .pt, .pth).")
 @click.option("--dataset", help="Data set the own model is shown with.")
 @click.option("--dataset-dir", type=_READABLE_FOLDER, help="Own data set: a folder with one subfolder a class.")
+@click.option("--dask", metavar="ADDRESS", help="Compute class paths on a dask cluster: tcp://HOST:PORT.")
 @click.option("--allow-remote", is_flag=True, help="Let other machines in without a password.")
 @click.option("--allowed-host", multiple=True, help="Further name the server is called by; may be repeated.")
 @click.option("--password", envvar="DETOUR_PASSWORD", help="Ask every visitor for it (any user name).")
+@click.option(
+    "--redis",
+    envvar="DETOUR_REDIS",
+    help="Let workers on this and other machines run the jobs, through the Redis server at redis://HOST:PORT/0.",
+)
 def main(allow_remote: bool, **options) -> None:
     """Shows in a browser how an attack leads an image classifier astray."""
     _check(allow_remote, options)

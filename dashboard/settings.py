@@ -24,6 +24,8 @@ class Settings:
         allowed_hosts: further names a browser may call the server by.
         password: asked from every visitor, or None.
         cache_bytes: most that files take together which can be computed again.
+        redis: URL of the Redis server through which workers run the jobs, or None to run them on this machine.
+        dask: address of the dask scheduler whose workers compute class paths, or None for this machine.
     """
 
     data_dir: Path
@@ -36,6 +38,8 @@ class Settings:
     allowed_hosts: tuple[str, ...] = ()
     password: str | None = None
     cache_bytes: int = 1000 * 1024 * 1024
+    redis: str | None = None
+    dask: str | None = None
 
     @property
     def memory_bytes(self) -> int:

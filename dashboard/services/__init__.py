@@ -113,10 +113,10 @@ class Services:
 
         Raises:
             InvalidInputError: if something else is in the place of the data directory.
-            EngineError: if an own model cannot be used.
+            EngineError: if an own model or the Redis server cannot be used, or the package for a cluster is absent.
         """
         cache, warning = cache_folder(settings.data_dir)
-        jobs = JobQueue.embedded(settings, kinds=kinds)
+        jobs = JobQueue.start(settings, kinds=kinds)
         try:
             uploads = Uploads(settings.data_dir / "uploads")
             choices = Choices(settings, uploads, jobs)
@@ -132,7 +132,7 @@ class Services:
                 interventions=Interventions(choices, inspections, computations),
                 unit_views=UnitViews(choices, inspections, computations),
                 regions=Regions(choices, computations, cache / "attacks"),
-                normal_paths=NormalPaths(choices, cache, settings.cache_bytes),
+                normal_paths=NormalPaths(choices, cache, settings.cache_bytes, settings.dask),
                 jobs=jobs,
                 studies=Studies(jobs, choices, computations),
                 sensitivity=SensitivityStudies(jobs, choices),

@@ -21,6 +21,7 @@ from engine.errors import Cancelled, EngineError
 from engine.files import mark_used, write_atomically
 from engine.paths.aggregation import ClassPaths
 from engine.paths.class_paths import class_paths_once
+from engine.paths.cluster import check_usable
 from engine.paths.extraction import EffectivePath
 from engine.progress import Progress, span
 from engine.version import VERSION as ENGINE_VERSION
@@ -82,11 +83,22 @@ class Work:
 class NormalPaths:
     """One background thread that computes class paths in the order in which pages ask for them."""
 
-    def __init__(self, classifiers: Classifiers, cache: FilePath, limit: int) -> None:
-        """Keeps finished paths in a folder of ``cache``, all of which takes at most ``limit`` bytes."""
+    def __init__(self, classifiers: Classifiers, cache: FilePath, limit: int, cluster: str | None = None) -> None:
+        """Keeps finished paths in a folder of ``cache``, all of which takes at most ``limit`` bytes.
+
+        Args:
+            classifiers: the models.
+            cache: the server's.
+            limit: bytes.
+            cluster: address of the dask scheduler whose workers compute them; it is called when there is work.
+
+        Raises:
+            EngineError: for an address of another form, or if the package for it is absent.
+        """
         self._classifiers = classifiers
         self._cache = cache
         self._limit = limit
+        self._cluster = None if cluster is None else check_usable(cluster)
         self._works: dict[tuple[str, float], Work] = {}
         self._waiting: list[tuple[str, float]] = []
         self._lock = threading.Condition()
@@ -160,6 +172,7 @@ class NormalPaths:
             loaded.classifier.classes,
             file=file,
             theta=theta,
+            cluster=self._cluster,
             progress=span(progress, 0.0, 0.95),
         )
         normal = _read_bands(bands, class_paths)

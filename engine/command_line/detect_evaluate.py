@@ -9,7 +9,7 @@ import click
 import numpy as np
 
 from engine.attacks.catalogue import attacks
-from engine.command_line.options import attack_folder, class_paths_for, load_for, plans_of
+from engine.command_line.options import attack_folder, class_paths_for, load_for, on_cluster, plans_of
 from engine.command_line.printing import progress_bar, verb
 from engine.detection.protocol import judge
 from engine.detection.storage import load_detector
@@ -23,12 +23,15 @@ from engine.progress import span
 @click.option("--attack", "names", multiple=True, required=True, type=click.Choice(attacks.names()), help="Repeatable.")
 @click.option("--images", "n_images", default=1000, type=click.IntRange(min=20), help="Correctly classified images.")
 @click.option("--seed", default=0, type=click.IntRange(0, 2**31 - 1), help="Seed of the attacks.")
+@on_cluster
 @verb
-def evaluate_saved(folder: Path, model: str, names: tuple[str, ...], n_images: int, seed: int) -> Any:
+def evaluate_saved(
+    folder: Path, model: str, names: tuple[str, ...], n_images: int, seed: int, cluster: str | None
+) -> Any:
     """Judge the detector in FOLDER on test images of MODEL's data set that it was not fitted on."""
     classifier, data = load_for(model)
     detector, card = load_detector(folder, model_key=classifier.key, dataset_key=data.key)
-    class_paths = class_paths_for(classifier, data, card.theta)
+    class_paths = class_paths_for(classifier, data, card.theta, cluster=cluster)
     with progress_bar("detect") as report:
         study = run_study(
             classifier.module, data.test, plans_of(names), n_images=n_images, seed=seed, folder=attack_folder(),

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from engine.attacks.catalogue import attacks
-from engine.command_line.options import attack_folder, class_paths_for, load_for, output_file, plans_of
+from engine.command_line.options import attack_folder, class_paths_for, load_for, on_cluster, output_file, plans_of
 from engine.command_line.printing import progress_bar, verb
 from engine.detection.adaptive_evaluation import AdaptiveSettings
 from engine.detection.attention import AttentionSettings
@@ -42,11 +42,12 @@ TREES = ("random_forest", "ada_boost", "gradient_boosting")
 @click.option("--sweep", "kinds", multiple=True, type=click.Choice(SWEEPS), help="Vary this too; may be repeated.")
 @click.option("--output", type=output_file(".json"), help="Save tables, scores and ROC curves.")
 @click.option("--save", "target", type=FOLDER, help="Save the fitted detector in this folder; needs one --detector.")
+@on_cluster
 @verb
 def fit(
     model: str, names: tuple[str, ...], authors: bool, chosen: tuple[str, ...], baselines: bool, n_images: int,
     theta: float, weights: bool, last_layers: int | None, train_share: float, seed: int, adaptive_epsilon: float,
-    kinds: tuple[str, ...], output: Path | None, target: Path | None,
+    kinds: tuple[str, ...], output: Path | None, target: Path | None, cluster: str | None,
 ) -> Any:  # fmt: skip
     """Attack test images of MODEL's data set, fit detectors on a share of them and judge these on the rest."""
     if authors == bool(names):
@@ -61,12 +62,12 @@ def fit(
         adaptive=AdaptiveSettings(adaptive_epsilon), n_images=n_images,
         part="weights" if weights else "synapses", last_layers=last_layers, train_share=train_share, seed=seed,
     )  # fmt: skip
-    class_paths = class_paths_for(classifier, data, theta)
+    class_paths = class_paths_for(classifier, data, theta, cluster=cluster)
     with progress_bar("detect") as report:
         found = detect(classifier, data, class_paths, settings, folder=attack_folder(), progress=report)
 
     def class_paths_at(at: float, _: Progress) -> ClassPaths:
-        return class_paths_for(classifier, data, at)  # shows its own bar
+        return class_paths_for(classifier, data, at, cluster=cluster)  # shows its own bar
 
     with progress_bar("sweeps") as report:
         sweeps = run_sweeps(found, classifier, kinds, class_paths_at, progress=report)

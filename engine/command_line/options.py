@@ -14,11 +14,12 @@ from engine.command_line.printing import progress_bar
 from engine.datasets.catalogue import dataset_of
 from engine.datasets.dataset import Dataset
 from engine.detection.study import Plan
-from engine.errors import InvalidInputError
+from engine.errors import EngineError, InvalidInputError
 from engine.locations import data_directory
 from engine.network.classifiers import Classifier, load_classifier
 from engine.paths.aggregation import ClassPaths
 from engine.paths.class_paths import class_paths_once
+from engine.paths.cluster import check_usable
 from engine.version import VERSION
 
 
@@ -53,15 +54,33 @@ def load_for(name: str) -> tuple[Classifier, Dataset]:
     return classifier, dataset_of(classifier)
 
 
-def class_paths_for(classifier: Classifier, data: Dataset, theta: float, limit: int | None = None) -> ClassPaths:
+def _usable_cluster(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuses an address of another form, or any while the package is absent."""
+    try:
+        return None if value is None else check_usable(value)
+    except EngineError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+#: ``--dask``: where class paths are computed, as the argument ``cluster``.
+on_cluster = click.option(
+    "--dask", "cluster", metavar="ADDRESS", callback=_usable_cluster,
+    help="Compute class paths on the workers of the dask scheduler at tcp://HOST:PORT.",
+)  # fmt: skip
+
+
+def class_paths_for(
+    classifier: Classifier, data: Dataset, theta: float, limit: int | None = None, cluster: str | None = None
+) -> ClassPaths:
     """The class paths of a classifier's training images, kept in the user's data directory."""
     parts = (VERSION, classifier.key, data.key, theta, limit)
     name = hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:32]
     file = data_directory() / "cache" / "class-paths" / f"classes-{name}.npz"
     with progress_bar("class paths") as report:
         return class_paths_once(
-            classifier.module, data.train, classifier.classes, file=file, theta=theta, limit=limit, progress=report
-        )
+            classifier.module, data.train, classifier.classes, file=file, theta=theta, limit=limit, cluster=cluster,
+            progress=report,
+        )  # fmt: skip
 
 
 def plans_of(names: tuple[str, ...]) -> tuple[Plan, ...]:

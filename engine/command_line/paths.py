@@ -8,7 +8,7 @@ from typing import Any
 import click
 import numpy as np
 
-from engine.command_line.options import class_paths_for, load_for, output_file
+from engine.command_line.options import class_paths_for, load_for, on_cluster, output_file
 from engine.command_line.printing import verb
 from engine.errors import InvalidInputError
 from engine.paths.extraction import EffectivePath
@@ -51,14 +51,15 @@ def paths(
 @click.option("--theta", default=0.5, type=float, help="Share of each neuron's value to explain, above 0, up to 1.")
 @click.option("--images", "n_images", type=click.IntRange(min=1), help="Only the first so many training images.")
 @click.option("--output", type=output_file(".npz"), help="Save the class paths as .npz.")
+@on_cluster
 @verb
-def classes(model: str, theta: float, n_images: int | None, output: Path | None) -> Any:
+def classes(model: str, theta: float, n_images: int | None, output: Path | None, cluster: str | None) -> Any:
     """Compute the class paths of MODEL on its training images, and which classes share a path.
 
     Work that is stopped goes on where it was when the same command is given again.
     """
     classifier, data = load_for(model)
-    found = class_paths_for(classifier, data, theta, n_images)
+    found = class_paths_for(classifier, data, theta, n_images, cluster)
     if output is not None:
         found.save(output)
     matrix = found.similarity()

@@ -58,7 +58,7 @@ def run(settings: Mapping[str, Any], folder: Path, progress: Progress, context: 
     def class_paths(theta: float, report: Progress) -> ClassPaths:
         return class_paths_once(
             classifier.module, loaded.dataset.train, classifier.classes, file=class_paths_file(cache, loaded, theta),
-            theta=theta, progress=report,
+            theta=theta, cluster=context.server.dask, progress=report,
         )  # fmt: skip
 
     paths = class_paths(settings["theta"], span(progress, 0.0, 0.2))

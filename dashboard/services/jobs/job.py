@@ -95,9 +95,9 @@ class Order:
     server: Settings
 
     def to_json(self) -> str:
-        """One line, without the server's password: command lines can be read by others."""
+        """One line, without passwords: command lines can be read by others, and a Redis URL may hold one."""
         fields = dataclasses.asdict(self)
-        for name in ("password", "host", "allowed_hosts"):
+        for name in ("password", "host", "allowed_hosts", "redis"):
             del fields["server"][name]
         return json.dumps(fields, default=str)
 

@@ -34,6 +34,13 @@ class JobQueue:
         self._backend = backend
 
     @classmethod
+    def start(cls, settings: Settings, *, kinds: str = MODULE) -> JobQueue:
+        """The queue that a server's options ask for: :meth:`on_redis` where they name a Redis server."""
+        if settings.redis is None:
+            return cls.embedded(settings, kinds=kinds)
+        return cls.on_redis(settings, settings.redis, kinds=kinds)
+
+    @classmethod
     def embedded(cls, settings: Settings, *, kinds: str = MODULE, processors: int | None = None) -> JobQueue:
         """The queue of one machine; follows what an earlier server left behind in the data directory.
 
@@ -43,6 +50,24 @@ class JobQueue:
             processors: how many there are; those of this machine if None.
         """
         return cls(load_kinds(kinds), EmbeddedBackend(settings, kinds, processors=processors))
+
+    @classmethod
+    def on_redis(cls, settings: Settings, url: str, *, kinds: str = MODULE) -> JobQueue:
+        """The queue of many machines; its jobs are run by workers, which are started on their own.
+
+        Args:
+            settings: options of the server; its data directory is on a disk that all machines share.
+            url: of the Redis server; from the person who starts the server, never from a browser.
+            kinds: importable module that holds a registry called ``kinds``.
+
+        Raises:
+            EngineError: if the optional packages are not there, the Redis server does not answer, or it keeps the
+                jobs of another data directory.
+        """
+        # Only where it is asked for: the packages are an optional extra.
+        from dashboard.services.jobs.redis_backend import RedisBackend
+
+        return cls(load_kinds(kinds), RedisBackend(settings, url))
 
     def submit(self, kind: str, settings: Mapping[str, Any], *, label: str) -> Job:
         """Puts work in the queue; equal work that waits, runs or is done is not done twice.

@@ -7,7 +7,7 @@ import threading
 import time
 
 from dashboard.services.jobs import transitions
-from dashboard.services.jobs.table import JobTable
+from dashboard.services.jobs.table import JobList
 from engine.errors import Cancelled, EngineError
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ _STOPPED = "The job was stopped."
 class Reporter:
     """A thread that notes the progress of one attempt in the list of jobs, however seldom or often it is reported."""
 
-    def __init__(self, table: JobTable, job_id: str, attempt: str) -> None:
+    def __init__(self, table: JobList, job_id: str, attempt: str) -> None:
         """Reports nothing before :meth:`start`."""
         self._table = table
         self._which = (job_id, attempt)

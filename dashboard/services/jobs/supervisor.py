@@ -23,7 +23,7 @@ from dashboard.services.jobs.processes import (
     lives,
     signal_group,
 )
-from dashboard.services.jobs.table import JobTable
+from dashboard.services.jobs.table import JobList
 from dashboard.services.jobs.transitions import Owner, Row
 from engine.errors import EngineError
 
@@ -42,7 +42,7 @@ CLOSING_S = 5.0
 class Supervisor:
     """Follows the jobs that its queue started, and those of servers that are gone."""
 
-    def __init__(self, table: JobTable, owner: Owner, slots: int, spawn: Spawn) -> None:
+    def __init__(self, table: JobList, owner: Owner, slots: int, spawn: Spawn) -> None:
         """Does nothing before :meth:`start`."""
         self._table = table
         self._owner = owner
@@ -78,7 +78,7 @@ class Supervisor:
         self._end_processes({Identity(row["pid"], row["pid_created"]) for row in rows})
         for row in rows:
             with contextlib.suppress(EngineError):  # the next server finds the process gone
-                self._end_without_word(row, "interrupted", STOPPED)
+                end_without_word(self._table, row, "interrupted", STOPPED)
 
     def _end_processes(self, processes: set[Identity]) -> None:
         for process in processes:
@@ -173,27 +173,11 @@ class Supervisor:
         if code is None:  # its own child's group went when it was reaped
             kill_what_is_left(Identity(row["pid"], row["pid_created"]))
         if row["cancel_asked"] is not None:
-            self._end_without_word(row, "cancelled", None)
+            end_without_word(self._table, row, "cancelled", None)
         elif code is None:
-            self._end_without_word(row, "interrupted", LOST)
+            end_without_word(self._table, row, "interrupted", LOST)
         else:
-            self._end_without_word(row, "failed", sentence_of_exit(code))
-
-    def _end_without_word(self, row: Row, state: transitions.State, error: str | None) -> None:
-        folder = JobFolder(self._table.folder / row["id"])
-        sealed = None
-        with contextlib.suppress(EngineError):
-            sealed = check(folder.result)
-
-        def end(db: sqlite3.Connection) -> bool:
-            # Its result may be in place: the process then died just before it could say so.
-            if sealed is not None and sealed.attempt == row["attempt"]:
-                return transitions.finish(db, row["id"], row["attempt"], sealed.summary, sealed.manifest)
-            return transitions.end(db, row["id"], row["attempt"], state, error)
-
-        if self._table.write(end):
-            log.warning("job %s: %s", row["id"], error or state)
-        folder.drop_partial(row["attempt"])
+            end_without_word(self._table, row, "failed", sentence_of_exit(code))
 
     def _reap(self, key: tuple[str, str]) -> None:
         """Takes an ended child off the list of processes, with what it has left behind."""
@@ -222,6 +206,31 @@ class Supervisor:
         if waited < ASKED_S or not lives(process):
             return
         signal_group(process.pid, signal.SIGTERM if waited < GRACE_S else signal.SIGKILL)
+
+
+def end_without_word(table: JobList, row: Row, state: transitions.State, error: str | None) -> None:
+    """Ends an attempt whose process can say no more; it is done where its result is in place.
+
+    Args:
+        table: the list of jobs.
+        row: the attempt's, as it was read.
+        state: how it ended if there is no result.
+        error: one sentence for that, or None.
+    """
+    folder = JobFolder(table.folder / row["id"])
+    sealed = None
+    with contextlib.suppress(EngineError):
+        sealed = check(folder.result)
+
+    def end(db: sqlite3.Connection) -> bool:
+        # Its result may be in place: the process then died just before it could say so.
+        if sealed is not None and sealed.attempt == row["attempt"]:
+            return transitions.finish(db, row["id"], row["attempt"], sealed.summary, sealed.manifest)
+        return transitions.end(db, row["id"], row["attempt"], state, error)
+
+    if table.write(end):
+        log.warning("job %s: %s", row["id"], error or state)
+    folder.drop_partial(row["attempt"])
 
 
 def spawn_with(command: list[str], environment: dict[str, str], log_file: Path) -> subprocess.Popen:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from engine.errors import EngineError
 
@@ -21,8 +21,10 @@ log = logging.getLogger(__name__)
 # Others hold the lock for milliseconds; a machine under load may stop one of them in the middle of it.
 BUSY_S = 15.0
 FILE = "jobs.sqlite"
+#: In the environment of a job's process: the Redis server that keeps the list, where no file does.
+REDIS_LIST = "DETOUR_JOB_LIST"
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY, identity TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, label TEXT NOT NULL,
     settings TEXT NOT NULL, state TEXT NOT NULL, fraction REAL NOT NULL DEFAULT 0, message TEXT NOT NULL DEFAULT '',
@@ -35,6 +37,22 @@ CREATE TABLE IF NOT EXISTS jobs (
 
 class JobListError(EngineError):
     """The list of jobs cannot be read or written."""
+
+
+class JobList(Protocol):
+    """A list of jobs that several processes read and change, wherever it is kept.
+
+    Attributes:
+        folder: holds a folder per job.
+    """
+
+    folder: Path
+
+    def read(self, action: Action[T], otherwise: T) -> T:
+        """What ``action`` finds; ``otherwise`` where there is no list yet. Raises :class:`JobListError`."""
+
+    def write(self, action: Action[T]) -> T:
+        """Does ``action`` as one change: all of it or nothing, nobody in between. Raises :class:`JobListError`."""
 
 
 class JobTable:
@@ -119,7 +137,7 @@ class JobTable:
 
                 def fill(db: sqlite3.Connection) -> None:
                     fresh = not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'jobs'").fetchone()
-                    db.execute(_SCHEMA)
+                    db.execute(SCHEMA)
                     if fresh:
                         refill(db)
 

@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import sys
 import time
+from pathlib import Path
 from types import FrameType
 
 from dashboard.services.cache_limit import make_room, making_room
@@ -18,7 +19,7 @@ from dashboard.services.jobs.folders import JobFolder, Sealed, seal
 from dashboard.services.jobs.job import JobContext, Order
 from dashboard.services.jobs.kinds import load_kinds
 from dashboard.services.jobs.reporting import Reporter
-from dashboard.services.jobs.table import JobTable
+from dashboard.services.jobs.table import REDIS_LIST, JobList, JobTable
 from dashboard.services.storage import CACHE
 from engine.errors import Cancelled, EngineError
 
@@ -42,13 +43,25 @@ def main(text: str) -> int:
     os.nice(NICENESS)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     folder = order.server.data_dir / "jobs"
-    return _Attempt(order, JobTable(folder), JobFolder(folder / order.id)).run()
+    return _Attempt(order, _list_in(folder), JobFolder(folder / order.id)).run()
+
+
+def _list_in(folder: Path) -> JobList:
+    """The list of jobs that the one who ordered this process keeps."""
+    address = os.environ.pop(REDIS_LIST, None)
+    if address is None:
+        return JobTable(folder)
+    # Only where it is asked for: the package is an optional extra.
+    from dashboard.services.jobs.redis_connection import connect
+    from dashboard.services.jobs.redis_table import JOB_PATIENCE_S, RedisTable
+
+    return RedisTable(connect(address), folder, patience_s=JOB_PATIENCE_S)
 
 
 class _Attempt:
     """One run of a job."""
 
-    def __init__(self, order: Order, table: JobTable, folder: JobFolder) -> None:
+    def __init__(self, order: Order, table: JobList, folder: JobFolder) -> None:
         self._order = order
         self._table = table
         self._folder = folder
