@@ -33,6 +33,14 @@ class Runner:
     module: fx.GraphModule
     layers: Mapping[str, Layer] = field(default_factory=dict)
     folded: frozenset[str] = frozenset()
+    _last_read: dict[fx.Node, list[fx.Node]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Notes which values each step is the last to read: they need not be held any longer."""
+        last = {read: node for node in self.module.graph.nodes for read in node.all_input_nodes}
+        self._last_read = {}
+        for read, node in last.items():
+            self._last_read.setdefault(node, []).append(read)
 
     def run(self, images: torch.Tensor, keep: Keep, change: Change | None = None) -> Any:
         """Runs the graph.
@@ -47,14 +55,16 @@ class Runner:
         """
         values: dict[fx.Node, Any] = {}
         for node in self.module.graph.nodes:
-            args = fx.node.map_arg(node.args, lambda n: values[n])
-            kwargs = fx.node.map_arg(node.kwargs, lambda n: values[n])
+            args = tuple([_value_of(argument, values) for argument in node.args])
+            kwargs = {name: _value_of(argument, values) for name, argument in node.kwargs.items()}
             if node.op == "output":
                 return args[0]
             values[node] = images if node.op == "placeholder" else self._step(node, args, kwargs)
             if change is not None:
                 values[node] = change(node, values[node])
             keep(node, values[node], args, kwargs)
+            for read in self._last_read.get(node, ()):
+                del values[read]
         raise AssertionError("a traced graph always ends in an output")
 
     def target(self, name: str) -> Any:
@@ -70,6 +80,8 @@ class Runner:
         if node.name in self.layers:
             return _apply_layer(self.layers[node.name], args[0] if args else kwargs["input"])
         target: Any = self.module.get_submodule(str(node.target)) if node.op == "call_module" else node.target
+        if type(target) is nn.ReLU:  # by far the most frequent; not in place, it needs no copy first
+            return F.relu(args[0])
         first = args[0] if args else None
         if isinstance(first, torch.Tensor) and writes_in_place(target, kwargs, args):
             args = (first.clone(), *args[1:])
@@ -82,6 +94,15 @@ class Runner:
                 "Use the out-of-place form of this operation."
             )
         return result
+
+
+def _value_of(argument: Any, values: Mapping[fx.Node, Any]) -> Any:
+    """What an argument of a step stands for; most are a step or a constant, and need no search for steps inside."""
+    if isinstance(argument, fx.Node):
+        return values[argument]
+    if isinstance(argument, tuple | list | dict | slice):
+        return fx.node.map_arg(argument, lambda node: values[node])
+    return argument
 
 
 def _attribute(module: nn.Module, path: str) -> Any:

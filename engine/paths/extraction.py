@@ -188,7 +188,7 @@ class EffectivePath:
         n_images = len(starts)
         active: dict[str, np.ndarray] = {network.output.node: np.zeros((n_images, network.n_classes), bool)}
         active[network.output.node][np.arange(n_images), starts] = True
-        selections: dict[str, Selection] = {}
+        pending: dict[str, Callable[[], Selection]] = {}
         with Threads() as threads:
             for operation in self._passed(network):
                 mask = active.pop(operation.node)
@@ -196,10 +196,10 @@ class EffectivePath:
                     if node not in active:
                         active[node] = np.zeros((n_images, network.operations[node].size), bool)
                 if operation.kind is Kind.LAYER:
-                    selections[operation.name] = _pass_layer(operation, activations, mask, active, self.theta, threads)
+                    pending[operation.name] = _pass_layer(operation, activations, mask, active, self.theta, threads)
                 else:
                     _PASSES[operation.kind](operation, activations, mask, active, self.theta)
-        return selections
+            return {name: selection() for name, selection in pending.items()}
 
 
 Masks = dict[str, np.ndarray]
@@ -213,14 +213,16 @@ def _pass_layer(
     active: Masks,
     theta: float,
     threads: Threads,
-) -> Selection:
+) -> Callable[[], Selection]:
     layer = operation.layer
     assert layer is not None
     source = operation.inputs[0]
     given = (layer, activations[source], activations[operation.node], mask, theta, active[source])
-    by_torch = layer.weight.device.type != "cpu"
-    synapses, begins = select_by_torch(*given) if by_torch else select_in_layer(*given, threads)
-    return Selection(synapses, begins, mask)
+    if layer.weight.device.type != "cpu":
+        selected = select_by_torch(*given)
+        return lambda: Selection(*selected, mask)
+    in_order = select_in_layer(*given, threads)
+    return lambda: Selection(*in_order(), mask)
 
 
 def _pass_pool(

@@ -20,13 +20,13 @@ from engine.paths.compiled import compiled
 from engine.paths.largest import TOLERANCE, mark_largest
 
 #: Largest contributions that are kept apart in the first pass, so that it needs no comparison across a vector.
-LANES = 64
+LANES = 128
 #: How often the limit is halved before all positive contributions are looked at.
 HALVINGS = 24
 
 
 @compiled(fastmath={"reassoc", "contract", "nsz"})
-def _multiply(weights, patch, sign, products, lanes):  # type: ignore[no-untyped-def]
+def _multiply(weights, patch, sign, products, lanes, lane_bits):  # type: ignore[no-untyped-def]
     """Writes sign·w·x, rounded to float32; returns the sum of the exact products and the largest rounded one."""
     total = 0.0
     for b in range(len(lanes)):
@@ -40,10 +40,11 @@ def _multiply(weights, patch, sign, products, lanes):  # type: ignore[no-untyped
             rounded[b] = np.float32(part)
         for b in range(len(x)):
             lanes[b] = max(lanes[b], rounded[b])
-    top = np.float32(0)
-    for b in range(len(lanes)):
-        top = max(top, lanes[b])
-    return total, top
+    top = np.int32(0)
+    for b in range(len(lanes)):  # floats that are not negative are ordered as their bits, whose maximum needs no care
+        top = max(top, lane_bits[b])
+    lane_bits[0] = top
+    return total, lanes[0]
 
 
 @compiled()
@@ -61,13 +62,13 @@ def _above(products, limit, marks, words, places):  # type: ignore[no-untyped-de
 
 
 @compiled()
-def _select_row(weights, patch, sign, theta, products, lanes, marks, words, places, values):  # type: ignore[no-untyped-def]
+def _select_row(weights, patch, sign, theta, products, lanes, lane_bits, marks, words, places, values):  # type: ignore[no-untyped-def]
     """Selects among one row's contributions.
 
     Returns:
         How many, with their places ascending in ``places[:that]``; 0 where their sum is not positive.
     """
-    total, top = _multiply(weights, patch, sign, products, lanes)
+    total, top = _multiply(weights, patch, sign, products, lanes, lane_bits)
     if not total > 0:
         return 0
     threshold = theta * total * (1 - TOLERANCE)
@@ -141,12 +142,25 @@ def _largest(weights, patch, sign, top, left, geometry):  # type: ignore[no-unty
 
 @compiled()
 def select_rows(  # type: ignore[no-untyped-def]
-    rows, inputs, outputs, weight, offsets, geometry, stride, padding, out_width, groups, theta, input_active
+    fields,
+    channels,
+    inputs,
+    outputs,
+    weight,
+    offsets,
+    geometry,
+    stride,
+    padding,
+    out_width,
+    groups,
+    theta,
+    input_active,
 ):
     """Selects the synapses of some active neurons of a convolution or linear layer.
 
     Args:
-        rows: (R,) int64, (image·positions + position)·O + o, ascending.
+        fields: (R,) int64, image·positions + position of each row, ascending.
+        channels: (R,) int64, o of each row, ascending where the field is the same.
         inputs: (N, C·H·W) float32, what the layer read.
         outputs: (N, O·positions) float32, its pre-activation values.
         weight: (O, K) float32.
@@ -168,23 +182,24 @@ def select_rows(  # type: ignore[no-untyped-def]
     step = inputs.shape[1] // groups
     patch, products = np.zeros(field, np.float32), np.zeros(field, np.float32)
     lanes, marks = np.zeros(min(LANES, field), np.float32), np.zeros(-(-field // 8) * 8, np.uint8)
-    words = marks.view(np.uint64)
+    lane_bits, words = lanes.view(np.int32), marks.view(np.uint64)
     places, values = np.empty(field + 8, np.int32), np.empty(field + 8, np.float64)
     found, n_found = np.empty(4096, np.int32), 0
-    counts = np.zeros(len(rows), np.int32)
-    before, base, top, left = np.int64(-1), np.int64(0), np.int64(0), np.int64(0)
-    for r in range(len(rows)):
-        place, o = rows[r] // out_channels, rows[r] % out_channels
-        n, position = place // positions, place % positions
-        group = o // per_group
-        if place * groups + group != before:
-            before = place * groups + group
+    counts = np.zeros(len(fields), np.int32)
+    last_field, last_group = np.int64(-1), np.int64(-1)
+    n, position, base, top, left = np.int64(0), np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    for r in range(len(fields)):
+        o = channels[r]
+        group = o // per_group if groups > 1 else np.int64(0)
+        if fields[r] != last_field or group != last_group:
+            last_field, last_group = fields[r], group
+            n, position = last_field // positions, last_field % positions
             top = position // out_width * stride[0] - padding[0]
             left = position % out_width * stride[1] - padding[1]
             base = group * step + top * image_width + left
             _gather(inputs[n], offsets, base, top, left, geometry, patch)
         sign = 1.0 if outputs[n, o * positions + position] >= 0 else -1.0
-        taken = _select_row(weight[o], patch, sign, theta, products, lanes, marks, words, places, values)
+        taken = _select_row(weight[o], patch, sign, theta, products, lanes, lane_bits, marks, words, places, values)
         if taken == 0:
             places[0] = _largest(weight[o], patch, sign, top, left, geometry)
             if places[0] < 0:
@@ -192,16 +207,41 @@ def select_rows(  # type: ignore[no-untyped-def]
             taken = 1
         while n_found + taken > len(found):
             found = np.concatenate((found, np.empty_like(found)))
-        found[n_found : n_found + taken] = places[:taken]
+        for m in range(taken):  # not by slices: copying three numbers so takes longer than finding them
+            found[n_found + m] = places[m]
+            input_active[n, base + offsets[places[m]]] = True
         n_found += taken
         counts[r] = taken
-        for k in places[:taken]:
-            input_active[n, base + offsets[k]] = True
     return found[:n_found], counts
 
 
 @compiled()
-def in_order_of_neurons(rows, keys, counts, n_images, positions, out_channels, field):  # type: ignore[no-untyped-def]
+def rows_of(active, out_channels, positions):  # type: ignore[no-untyped-def]
+    """The rows of active neurons, (N, O·positions) bool, in the order of :func:`select_rows`: fields and channels."""
+    n_images = len(active)
+    ends = np.zeros(n_images * positions + 1, np.int64)
+    for n in range(n_images):
+        for o in range(out_channels):
+            here = active[n, o * positions : (o + 1) * positions]
+            for p in range(positions):
+                ends[n * positions + p + 1] += here[p]
+    for f in range(n_images * positions):
+        ends[f + 1] += ends[f]
+    fields, channels = np.empty(ends[-1], np.int64), np.empty(ends[-1], np.int64)
+    for n in range(n_images):
+        for o in range(out_channels):
+            here = active[n, o * positions : (o + 1) * positions]
+            for p in range(positions):
+                if here[p]:
+                    f = n * positions + p
+                    fields[ends[f]] = f
+                    channels[ends[f]] = o
+                    ends[f] += 1
+    return fields, channels
+
+
+@compiled()
+def in_order_of_neurons(fields, channels, keys, counts, n_images, positions, out_channels, field):  # type: ignore[no-untyped-def]
     """Turns the places of :func:`select_rows` into synapse ids, ascending within each image.
 
     Returns:
@@ -209,14 +249,13 @@ def in_order_of_neurons(rows, keys, counts, n_images, positions, out_channels, f
     """
     synapses = np.empty(len(keys), np.int64)
     begins = np.zeros(n_images + 1, np.int64)
-    row_of = np.full(out_channels * positions, -1, np.int64)
-    first_key = np.empty(len(rows), np.int64)
+    row_of = np.full(out_channels * positions, -1, np.int32)
+    first_key = np.empty(len(fields), np.int64)
     r = written = start = 0
     for n in range(n_images):
-        first_row = r
-        while r < len(rows) and rows[r] // out_channels // positions == n:
-            place = rows[r] // out_channels % positions
-            row_of[rows[r] % out_channels * positions + place] = r
+        first_row, first_field = r, n * positions
+        while r < len(fields) and fields[r] < first_field + positions:
+            row_of[channels[r] * positions + fields[r] - first_field] = r
             first_key[r] = start
             start += counts[r]
             r += 1
@@ -225,8 +264,8 @@ def in_order_of_neurons(rows, keys, counts, n_images, positions, out_channels, f
                 row = row_of[neuron]
                 if row < 0:
                     continue
-                for k in keys[first_key[row] : first_key[row] + counts[row]]:
-                    synapses[written] = neuron * field + k
+                for k in range(first_key[row], first_key[row] + counts[row]):
+                    synapses[written] = neuron * field + keys[k]
                     written += 1
                 row_of[neuron] = -1
         begins[n + 1] = written

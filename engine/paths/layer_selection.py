@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from types import TracebackType
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from engine.network.operations import Layer
-from engine.paths.layer_kernel import in_order_of_neurons, select_rows
+from engine.paths.layer_kernel import in_order_of_neurons, rows_of, select_rows
 
 #: Contributions to look at that are worth another thread.
 WORTH_A_THREAD = 500_000
 #: Parts a thread gets one after another, so that an unlucky one does not wait for its neighbour.
-PARTS = 4
+PARTS = 3
+
+
+Synapses = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+T = TypeVar("T")
 
 
 class Threads:
@@ -41,6 +48,13 @@ class Threads:
             self._executor = ThreadPoolExecutor(self.count)
         return self._executor
 
+    def later(self, work: Callable[[], T]) -> Callable[[], T]:
+        """Does the work beside what follows, if threads were started; gives what returns or raises its result."""
+        if self._executor is not None:
+            return self._executor.submit(work).result
+        result = work()
+        return lambda: result
+
 
 def select_in_layer(
     layer: Layer,
@@ -50,7 +64,7 @@ def select_in_layer(
     theta: float,
     input_active: npt.NDArray[np.bool_],
     threads: Threads,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+) -> Callable[[], Synapses]:
     """The synapses of every active neuron.
 
     Args:
@@ -63,12 +77,12 @@ def select_in_layer(
         threads: to share the work among.
 
     Returns:
-        Synapse ids of all images, ascending within each, and (N + 1,) where each image's begin.
+        What gives, when called, the synapse ids of all images, ascending within each, and (N + 1,) where each image's
+        begin. They are put in order while the layers before this one are selected, which need ``input_active`` alone.
     """
     shape = layer.shape
     n_images, positions, field = len(inputs), shape.out_height * shape.out_width, shape.receptive_field
-    by_position = active.reshape(n_images, shape.out_channels, positions).transpose(0, 2, 1)
-    rows = np.flatnonzero(np.ascontiguousarray(by_position))
+    fields, channels = rows_of(active, shape.out_channels, positions)
     height, width = (1, 1) if layer.is_linear else inputs.shape[2:]
     kernel = np.indices((shape.in_channels_per_group, shape.kernel_height, shape.kernel_width)).reshape(3, -1)
     offsets = (kernel[0] * height + kernel[1] * layer.dilation[0]) * width + kernel[2] * layer.dilation[1]
@@ -76,18 +90,24 @@ def select_in_layer(
     weight = layer.weight.float().cpu().numpy().reshape(shape.out_channels, field)
     flat_inputs, flat_outputs = inputs.reshape(n_images, -1), outputs.reshape(n_images, -1)
 
-    def select(part: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    def select(part: slice) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         keys, counts = select_rows(
-            part, flat_inputs, flat_outputs, weight, offsets, geometry, layer.stride, layer.offset,
-            shape.out_width, shape.groups, theta, input_active,
+            fields[part], channels[part], flat_inputs, flat_outputs, weight, offsets, geometry, layer.stride,
+            layer.offset, shape.out_width, shape.groups, theta, input_active,
         )  # fmt: skip
         return keys, counts
 
-    if threads.count == 1 or len(rows) * field < WORTH_A_THREAD:
-        keys, counts = select(rows)
+    if threads.count == 1 or len(fields) * field < WORTH_A_THREAD:
+        found = [select(slice(None))]
     else:
-        found = list(threads.executor().map(select, np.array_split(rows, threads.count * PARTS)))
-        keys = np.concatenate([keys for keys, _ in found])
-        counts = np.concatenate([counts for _, counts in found])
-    synapses, begins = in_order_of_neurons(rows, keys, counts, n_images, positions, shape.out_channels, field)
-    return synapses, begins
+        ends = np.linspace(0, len(fields), threads.count * PARTS + 1).astype(int).tolist()
+        found = list(threads.executor().map(select, [slice(*pair) for pair in pairwise(ends)]))
+
+    def in_order() -> Synapses:
+        keys, counts = (np.concatenate(each) for each in zip(*found, strict=True))
+        synapses, begins = in_order_of_neurons(
+            fields, channels, keys, counts, n_images, positions, shape.out_channels, field
+        )
+        return synapses, begins
+
+    return threads.later(in_order)

@@ -21,8 +21,8 @@ def select_by_torch(
     theta: float,
     input_active: npt.NDArray[np.bool_],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The synapses of every active neuron; arguments and result as those of
-    :func:`engine.paths.layer_selection.select_in_layer`.
+    """The synapses of every active neuron; arguments as those of :func:`engine.paths.layer_selection.select_in_layer`,
+    whose result when called this returns.
 
     Works on the device of the layer's weights, in float64, by sorting each neuron's contributions.
     """

@@ -25,7 +25,7 @@ def assert_same_on_every_layer(model, images, theta):
         marks = [np.zeros((len(images), source[0].size), bool) for _ in range(2)]
         given_ = (operation.layer, source, activations[operation.node], active, theta)
         with Threads() as threads:
-            ids, begins = select_in_layer(*given_, marks[0], threads)
+            ids, begins = select_in_layer(*given_, marks[0], threads)()
         torch_ids, torch_begins = select_by_torch(*given_, marks[1])
         assert np.array_equal(ids, torch_ids)
         assert np.array_equal(begins, torch_begins)
@@ -53,10 +53,15 @@ def test_ties_and_sums_of_zero_are_settled_alike():
         assert_same_on_every_layer(model, images, 0.5)
 
 
+def after_the_kernel(*arguments):
+    selected = select_by_torch(*arguments[:-1])
+    return lambda: selected
+
+
 def test_a_whole_path_is_the_same(monkeypatch):
     model, images = build("branches"), torch.rand(2, *SHAPE, generator=torch.Generator().manual_seed(2))
     expected = EffectivePath(model).extract(images)
-    monkeypatch.setattr(extraction, "select_in_layer", lambda *arguments: select_by_torch(*arguments[:-1]))
+    monkeypatch.setattr(extraction, "select_in_layer", after_the_kernel)
     assert EffectivePath(model).extract(images) == expected
 
 
