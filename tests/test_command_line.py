@@ -175,3 +175,21 @@ def test_attribution_tells_where_both_copies_have_their_evidence(tmp_path):
         assert saved["maps"].shape == (2, 28, 28)
         assert saved["maps"].max() == pytest.approx(max(row["largest"] for row in result["copies"]))
     assert "expected one of" in run("attribute", "lenet5-digits", "--layer", "nowhere", status=2).stderr
+
+
+def test_an_architecture_of_imagenet_becomes_a_model(home, tmp_path):
+    name = "timm/mobilenetv3_small_050"
+    added = run_json("add", name, "--weights", "none", "--seed", 4)
+    assert added["weights"] == "random (He et al. 2015, seed 4)"
+    row = next(row for row in run_json("models") if row["name"] == "timm-mobilenetv3_small_050-imagenet-random")
+    assert row["for"] == "imagenet"
+    assert row["image"] == [3, 224, 224]
+    again = run_json("add", name, "--weights", added["file"], "--output", tmp_path / "mine.safetensors")
+    assert again["sha256"] == added["sha256"]
+    assert added["sha256"] in again["weights"]
+
+
+def test_only_what_a_path_can_be_extracted_from_is_added(home):
+    assert "python -m engine train" in run("add", "lenet5", status=2).stderr
+    assert "cannot be followed" in run("add", "timm/convnext_atto", "--weights", "none", status=2).stderr
+    assert "no architecture" in run("add", "timm/nothing", status=2).stderr
