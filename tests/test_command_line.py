@@ -181,6 +181,7 @@ def test_an_architecture_of_imagenet_becomes_a_model(home, tmp_path):
     name = "timm/mobilenetv3_small_050"
     added = run_json("add", name, "--weights", "none", "--seed", 4)
     assert added["weights"] == "random (He et al. 2015, seed 4)"
+    assert "there is such a model" in run("add", name, "--weights", "none", status=2).stderr
     row = next(row for row in run_json("models") if row["name"] == "timm-mobilenetv3_small_050-imagenet-random")
     assert row["for"] == "imagenet"
     assert row["image"] == [3, 224, 224]
@@ -193,3 +194,4 @@ def test_only_what_a_path_can_be_extracted_from_is_added(home):
     assert "python -m engine train" in run("add", "lenet5", status=2).stderr
     assert "cannot be followed" in run("add", "timm/convnext_atto", "--weights", "none", status=2).stderr
     assert "no architecture" in run("add", "timm/nothing", status=2).stderr
+    assert "nosuch" in run("add", "timm/resnet50.nosuch", status=2).stderr

@@ -116,7 +116,7 @@ def extraction_cost(
     full, partial_path = EffectivePath(model), EffectivePath(model, last_layers=PARTIAL_LAYERS)
     with threads(n_threads):
         network = full.network((images.shape[1], images.shape[2], images.shape[3]))
-        partial_path.extract(images)  # compiles the kernels, so that the first full path shows its own memory
+        partial_path.extract(images)  # compiles most kernels, so that the first full path shows its own memory
         memory = peak_memory(partial(full.extract, images))
         works: dict[str, Callable[[], object]] = {
             "forward": partial(forward, model, on_device),
@@ -140,10 +140,11 @@ def scaling_costs(
     batches: tuple[int, ...] = (1, 8, 32),
     n_threads: int = 2,
     runs: int = 3,
+    device: str = "cpu",
     progress: Progress = silent,
 ) -> list[ScalingCost]:
     """How the cost of a path grows with θ (one image) and with the number of images (θ = 0.5)."""
-    model = random_network(name)
+    model = random_network(name, device)
     settings = [(theta, 1) for theta in thetas] + [(0.5, count) for count in batches if count > 1]
     costs = []
     with threads(n_threads):

@@ -58,5 +58,9 @@ def add(name: str, weights: str, weights_dir: Path | None, seed: int, output: Pa
     }  # fmt: skip
     suffix = "-random" if weights == "none" else ""
     target = output or data_directory() / "models" / f"{name.replace('/', '-')}-imagenet{suffix}.safetensors"
+    if output is None and target.exists():
+        raise InvalidInputError(
+            f"{target}: there is such a model already; remove it, or give another file as --output."
+        )
     saved = save_checkpoint(module, target, card)
     return {"file": target, "weights": source, "parameters": saved["parameters"], "sha256": saved["sha256"]}

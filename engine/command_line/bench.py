@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from typing import Any
@@ -13,6 +13,7 @@ import click
 from engine.benchmark.extraction import NETWORKS, ExtractionCost, extraction_cost, scaling_costs
 from engine.command_line.options import usable_device
 from engine.command_line.printing import progress_bar, verb
+from engine.errors import EngineError
 from engine.network.catalogue import architecture
 
 
@@ -41,7 +42,7 @@ def bench(networks: tuple[str, ...], runs: int, n_threads: int, device: str, cdr
         shown["networks"].append(cost.row())
     if scaling:
         with progress_bar(f"{names[0]}, scaling") as report:
-            costs = scaling_costs(names[0], n_threads=n_threads, runs=runs, progress=report)
+            costs = scaling_costs(names[0], n_threads=n_threads, runs=runs, device=device, progress=report)
         shown["scaling"] = [{"network": names[0], **cost.row()} for cost in costs]
     return shown
 
@@ -49,4 +50,9 @@ def bench(networks: tuple[str, ...], runs: int, n_threads: int, device: str, cdr
 def _apart(measure: Callable[[], ExtractionCost]) -> ExtractionCost:
     """Measures in a process of its own: memory that another network was given would be used again, and not be seen."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        return process.submit(measure).result()
+        try:
+            return process.submit(measure).result()
+        except BrokenExecutor as error:
+            raise EngineError(
+                "The measuring process was killed, perhaps for memory; name a smaller network."
+            ) from error

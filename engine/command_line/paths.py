@@ -11,7 +11,11 @@ import numpy as np
 from engine.command_line.options import class_paths_for, load_for, on_cluster, output_file
 from engine.command_line.printing import verb
 from engine.errors import InvalidInputError
+from engine.paths.class_paths import save_class_paths
 from engine.paths.extraction import EffectivePath
+
+#: With more, comparing each class with each takes hours on a large network.
+MOST_COMPARED = 200
 
 
 @click.command()
@@ -61,9 +65,20 @@ def classes(model: str, theta: float, n_images: int | None, output: Path | None,
     classifier, data = load_for(model)
     found = class_paths_for(classifier, data, theta, n_images, cluster)
     if output is not None:
-        found.save(output)
-    matrix = found.similarity()
+        save_class_paths(output, found)
+    n_known = int(np.count_nonzero(found.counts))
+    if n_known > MOST_COMPARED:
+        matrix, note = (
+            np.empty((0, 0)),
+            f"left out: {n_known} classes have a path, at most {MOST_COMPARED} are compared",
+        )
+    else:
+        matrix, note = found.similarity(), ""
     pairs = matrix[~np.eye(len(matrix), dtype=bool)]
+    rows = [
+        {"class": name, **dict(zip(found.class_names, row, strict=True))}
+        for name, row in zip(found.class_names, matrix, strict=False)  # there is no row where none are compared
+    ]
     overall = found.overall()
     return {
         "model": classifier.name, "theta": theta, "images": int(found.counts.sum()),
@@ -72,8 +87,5 @@ def classes(model: str, theta: float, n_images: int | None, output: Path | None,
         "mean similarity": float(np.nanmean(pairs)) if np.isfinite(pairs).any() else float("nan"),
         "classes without images": [n for n, count in zip(found.class_names, found.counts, strict=True) if not count],
         "density growth": found.density_growth(),
-        "similarity": [
-            {"class": name, **dict(zip(found.class_names, row, strict=True))}
-            for name, row in zip(found.class_names, matrix, strict=True)
-        ],
+        "similarity": note or rows,
     }  # fmt: skip

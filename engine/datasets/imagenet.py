@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.datasets.dataset import Dataset
-from engine.datasets.folder import SUFFIXES, TEST_FOLDERS, TEST_SHARE, FileImages
+from engine.datasets.folder import SUFFIXES, TEST_SHARE, FileImages
 from engine.datasets.survey import survey
 from engine.errors import DatasetError
 from engine.progress import Progress, silent
@@ -17,6 +17,8 @@ from engine.progress import Progress, silent
 #: Names of the folder below the root of the data sets, in the order of preference.
 FOLDERS = ("imagenet", "imagenet-sample")
 IMAGE_SHAPE = (3, 224, 224)
+# The images of ImageNet's own folder "test" have no labels.
+TEST_FOLDERS = ("val", "validation")
 
 Labelled = list[tuple[Path, int]]
 

@@ -46,7 +46,10 @@ def architecture(name: str) -> Entry[nn.Module]:
     if not name.startswith(TIMM) or name in models:
         return models[name]
     plain = name.removeprefix(TIMM)
-    published = import_module("timm").get_pretrained_cfg(plain)
+    try:
+        published = import_module("timm").get_pretrained_cfg(plain)
+    except RuntimeError as error:  # the architecture is known, the weights' tag after the dot is not
+        raise UnknownNameError(f"timm has no {plain[:60]!r}: {error}") from error
     if published is None:
         raise UnknownNameError(f"timm has no architecture {plain[:60]!r}, or knows nothing of its images.")
     shape, make = tuple(published.input_size), _on_timm(plain)

@@ -6,6 +6,8 @@ import torch
 from torch import nn
 
 ModelState = tuple[object, ...]
+# By the size of an element in bytes.
+_WHOLE_NUMBERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 def model_state(model: nn.Module) -> ModelState:
@@ -26,7 +28,11 @@ def model_state(model: nn.Module) -> ModelState:
 
 
 def _sum_of_bits(tensor: torch.Tensor) -> torch.Tensor:
-    """A sum that any one changed element changes: of the bits, eight bytes at a time, which is as fast as memory is."""
+    """A sum that any one changed element changes, though not two that are exchanged.
+
+    It is of the bits, eight bytes at a time where that is possible, which is as fast as memory is.
+    """
     flat = tensor.contiguous().reshape(-1)
     begin, size = flat.storage_offset() * flat.element_size(), flat.numel() * flat.element_size()
-    return flat.view(torch.int64 if begin % 8 == size % 8 == 0 else torch.uint8).sum(dtype=torch.int64)
+    whole = begin % 8 == size % 8 == 0
+    return flat.view(torch.int64 if whole else _WHOLE_NUMBERS[flat.element_size()]).sum(dtype=torch.int64)

@@ -55,8 +55,10 @@ def _load_torchvision(module: nn.Module, architecture: str, folder: Path | None)
 
 def _load_timm(module: nn.Module, name: str, folder: Path | None) -> str:
     published = import_module("timm").get_pretrained_cfg(name)
-    full = f"{name}.{published.tag}" if published.tag else name
+    full = f"{published.architecture}.{published.tag}" if published.tag else name
     file = _in_folder(folder, f"{full}.safetensors", full, name)
+    if file is None and not published.hf_hub_id:
+        raise CheckpointError(f"{name}: nobody publishes weights for it; train it, or give --weights none.")
     if file is None:
         where = f"huggingface.co/{published.hf_hub_id}"
         try:

@@ -80,8 +80,8 @@ class Runner:
         if node.name in self.layers:
             return _apply_layer(self.layers[node.name], args[0] if args else kwargs["input"])
         target: Any = self.module.get_submodule(str(node.target)) if node.op == "call_module" else node.target
-        if type(target) is nn.ReLU:  # by far the most frequent; not in place, it needs no copy first
-            return F.relu(args[0])
+        if type(target) is nn.ReLU and args and not (target._forward_hooks or target._forward_pre_hooks):
+            return F.relu(args[0])  # by far the most frequent; not in place, it needs no copy first
         first = args[0] if args else None
         if isinstance(first, torch.Tensor) and writes_in_place(target, kwargs, args):
             args = (first.clone(), *args[1:])

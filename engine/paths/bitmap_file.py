@@ -197,4 +197,6 @@ def _space(part: Stored, shape: LayerShape) -> int:
 
 
 def _damaged(file: FilePath, what: object) -> InvalidInputError:
-    return InvalidInputError(f"{file}: expected class paths written by this program; {what}. Compute them again.")
+    return InvalidInputError(
+        f"{file}: expected class paths written by this program; {what}. Delete this file, and they are computed again."
+    )

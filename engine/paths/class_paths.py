@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 _SAVE_EVERY = 5.0  # seconds between two states on disk
 _SAVE_SHARE = 10  # more, times what the last one took
+_SAVE_AT_LATEST = 45.0  # a state that nobody touches for a minute may have to make room for others
 
 
 class LabelledImages(Protocol):
@@ -123,7 +124,7 @@ def compute_class_paths(
                 begin = time.monotonic()
                 state.save(union, done, class_names)
                 saved = time.monotonic()
-                pause = _SAVE_EVERY + _SAVE_SHARE * (saved - begin)
+                pause = min(_SAVE_EVERY + _SAVE_SHARE * (saved - begin), _SAVE_AT_LATEST)
             report()
     result = union.result(class_names)
     state.remove()
@@ -176,11 +177,12 @@ def class_paths_once(
             executor=executor,
             progress=progress,
         )
-    return _save(file, found)
+    return save_class_paths(file, found)
 
 
-def _save(file: FilePath, found: ClassPaths, extra: Mapping[str, object] | None = None) -> ClassPaths:
-    """Keeps class paths and JSON values beside them; gives them as kept: large ones no longer fill the memory."""
+def save_class_paths(file: FilePath, found: ClassPaths, extra: Mapping[str, object] | None = None) -> ClassPaths:
+    """Keeps class paths and JSON values beside them, large ones as a store; gives them as kept, which no longer fill
+    the memory."""
     if not is_large(found.paths[0].shapes, len(found.paths)):
         found.save(file, extra)
         return found
@@ -204,6 +206,7 @@ def _on_threads(
     def one(index: int) -> ClassPaths:
         return work.class_paths(*read(index))
 
+    work.extractor.threads = max(1, torch.get_num_threads() // threads)  # the shards share the processors already
     with ThreadPoolExecutor(threads) as pool:
         yield from run_shards(lambda index: pool.submit(one, index), indices, lambda: threads, meanwhile)
 
@@ -225,7 +228,7 @@ class _State:
     def save(self, union: Union, done: set[int], class_names: tuple[str, ...]) -> None:
         """Writes the union and the shards it holds, in one piece."""
         assert self.file is not None
-        _save(self.file, union.result(class_names), {"work": self.work, "done": sorted(done)})
+        save_class_paths(self.file, union.result(class_names), {"work": self.work, "done": sorted(done)})
 
     def resume(self, union: Union, class_names: tuple[str, ...]) -> set[int]:
         """Adds an earlier state to the union; one that is absent, damaged or of other work adds nothing.

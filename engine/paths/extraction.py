@@ -72,6 +72,8 @@ class EffectivePath:
         self.theta = float(theta)
         self.last_layers = last_layers
         self.intervention = intervention
+        #: Threads that the selection uses; as many as torch does if None.
+        self.threads: int | None = None
         self._traced: Network | None = None
 
     def network(self, image_shape: tuple[int, int, int]) -> Network:
@@ -189,7 +191,7 @@ class EffectivePath:
         active: dict[str, np.ndarray] = {network.output.node: np.zeros((n_images, network.n_classes), bool)}
         active[network.output.node][np.arange(n_images), starts] = True
         pending: dict[str, Callable[[], Selection]] = {}
-        with Threads() as threads:
+        with Threads(self.threads) as threads:
             for operation in self._passed(network):
                 mask = active.pop(operation.node)
                 for node in operation.inputs:
@@ -218,7 +220,7 @@ def _pass_layer(
     assert layer is not None
     source = operation.inputs[0]
     given = (layer, activations[source], activations[operation.node], mask, theta, active[source])
-    if layer.weight.device.type != "cpu":
+    if layer.weight.device.type == "cuda":
         selected = select_by_torch(*given)
         return lambda: Selection(*selected, mask)
     in_order = select_in_layer(*given, threads)

@@ -28,9 +28,9 @@ T = TypeVar("T")
 class Threads:
     """Splits work over threads that start when the first large piece comes and end with the block."""
 
-    def __init__(self) -> None:
-        """No thread is started yet."""
-        self.count = torch.get_num_threads()
+    def __init__(self, count: int | None = None) -> None:
+        """No thread is started yet; there will be ``count``, or as many as torch uses."""
+        self.count = count or torch.get_num_threads()
         self._executor: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Threads:

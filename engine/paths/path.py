@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import reduce
+from operator import or_
 from pathlib import Path as FilePath
 from typing import Literal
 
@@ -13,7 +15,7 @@ import numpy as np
 from engine.errors import InvalidInputError
 from engine.files import DAMAGED_ARCHIVE, write_atomically
 from engine.network.operations import LayerShape
-from engine.paths.bitmaps import BitmapIds
+from engine.paths.bitmaps import BitmapIds, DerivedWeights
 
 Part = Literal["synapses", "weights"]
 _FORMAT = 1
@@ -146,12 +148,18 @@ def union(paths: Iterable[Path]) -> Path:
     for path in given[1:]:
         _check_same_kind(first, path)
 
-    def unite(name: str) -> dict[str, np.ndarray]:
-        return {layer: np.unique(np.concatenate([getattr(p, name)[layer] for p in given])) for layer in first.layers}
+    def unite(name: str) -> Mapping[str, np.ndarray]:
+        sets = [getattr(path, name) for path in given]
+        packed = [ids for ids in sets if isinstance(ids, BitmapIds)]
+        if len(packed) == len(sets):  # large ones stay as they are
+            return BitmapIds({layer: reduce(or_, (ids.bitmaps[layer] for ids in packed)) for layer in first.layers})
+        return {layer: np.unique(np.concatenate([ids[layer] for ids in sets])) for layer in first.layers}
 
+    synapses = unite("synapses")
+    weights = DerivedWeights(synapses, first.shapes) if isinstance(synapses, BitmapIds) else unite("weights")
     targets = {path.target for path in given}
     return Path(
-        first.layers, unite("synapses"), unite("weights"), unite("neurons"), first.shapes, first.theta,
+        first.layers, synapses, weights, unite("neurons"), first.shapes, first.theta,
         target=targets.pop() if len(targets) == 1 else None,
     )  # fmt: skip
 

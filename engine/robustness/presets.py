@@ -61,10 +61,10 @@ def _colour() -> Preset:
 
     Deviations: the papers name neither the learning rate of C&W (0.01 here, its authors') nor the number of images of
     the black-box attacks; NAttack's learning rate is the catalogue's 0.3 for its own scale of unknowns, where the
-    paper's 0.008 hardly leaves the image and would make every model look robust. Both black-box attacks ask a tenth of
-    the questions and less, so that a table takes minutes, not hours: of 17 images that the shipped PAT model has right,
-    NAttack leaves 7 with 100 samples × 50 steps and 6 with 300 × 100, as does PGD of 40 steps; SPSA with 128 × 40
-    leaves 9.
+    paper's 0.008 hardly leaves the image and would make every model look robust. Both black-box attacks ask a tenth and
+    a sixth of the questions, so that a table takes minutes, not hours: of 17 images that the shipped PAT model has
+    right, NAttack leaves 7 with 100 samples × 50 steps and 6 with 300 × 100, as does PGD of 40 steps; SPSA with
+    128 × 40 leaves 9.
     """
     eight = {"epsilon": 8 / 255}
     pgd: Mapping[str, Value] = {"steps": 10, "relative_step": ROOT_STEP}

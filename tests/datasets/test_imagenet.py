@@ -28,6 +28,7 @@ def test_train_and_val_folders_are_the_splits(tmp_path):
         for wordnet in (CRANE, TENCH):
             for i in range(count):
                 write(tmp_path / "imagenet" / split / wordnet / f"{i}.JPEG", 10 * i)
+    write(tmp_path / "imagenet" / "test" / "ILSVRC2012_test_00000001.JPEG")  # has no label, and is not looked at
     data = load_dataset("imagenet", root=tmp_path)
     assert data.train.labels.tolist() == [0, 134] * 3
     assert data.test.labels.tolist() == [0, 134] * 2

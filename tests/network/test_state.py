@@ -2,8 +2,11 @@
 
 import threading
 
+import pytest
+import torch
 from torch import nn
 
+from engine.network.freshness import model_state
 from engine.network.state import evaluating
 
 
@@ -36,3 +39,15 @@ def test_an_overridden_train_is_not_called():
     with evaluating(net):
         assert not net.training
     assert net.training
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 8])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_one_element_changed_behind_the_scenes_is_noticed(channels, dtype):
+    model = nn.Sequential(nn.Conv2d(channels, 3, 3), nn.BatchNorm2d(3)).to(dtype)
+    with torch.no_grad():
+        model[0].weight.fill_(1.0)
+    before = model_state(model)
+    assert model_state(model) == before
+    model[0].weight.data[0, 0, 1, 1] = 0.99609375  # the sum of its bytes is that of 1.0
+    assert model_state(model) != before

@@ -218,3 +218,26 @@ def test_logits_that_are_not_finite_are_refused():
 def test_images_of_the_wrong_form_are_refused(images):
     with pytest.raises(InvalidInputError, match="images: expected"):
         EffectivePath(build("strided")).extract(images)
+
+
+class Hooked(nn.Module):
+    """Calls its activation by keyword."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 2)
+        self.act = nn.ReLU(inplace=True)
+
+    def forward(self, x):
+        return self.act(input=self.layer(x.flatten(1)))
+
+
+def test_an_activation_called_by_keyword_or_with_a_hook_does_what_it_does_in_the_model():
+    model = Hooked()
+    image = torch.rand(1, 1, 2, 2)
+    assert len(EffectivePath(model).extract(image)) == 1
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    model[2].register_forward_hook(lambda _module, _inputs, output: output + 1)
+    network = trace(model, (1, 2, 2))
+    with torch.no_grad():
+        assert torch.equal(network.runner.run(image, lambda *_: None), model(image))

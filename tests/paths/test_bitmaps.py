@@ -17,7 +17,7 @@ from engine.paths import bitmap_file
 from engine.paths.aggregation import Union, is_large
 from engine.paths.bitmap_store import ClassPathStore
 from engine.paths.bitmaps import BitmapIds, RoaringSet, bitmap_of, ids_of, is_wide
-from engine.paths.class_paths import class_paths_once
+from engine.paths.class_paths import class_paths_once, compute_class_paths
 from tests.paths.nets import SHAPE, build
 
 CONV = LayerShape(2, 2, 2, 1, 2, 1, 1, n_synapses=14)  # 2 kernels of 2 weights on a 2×2 map, 2 synapses on padding
@@ -165,7 +165,7 @@ def test_opening_reads_the_index_alone(stored):
     paths = store.class_paths().paths
     assert paths[0].layers == ("conv", "wide")
     assert not len(paths[1].synapses["wide"]), "an empty set has no bytes"
-    with pytest.raises(InvalidInputError, match=r"synapses of layer wide of class cat: their checksum .* Compute them"):
+    with pytest.raises(InvalidInputError, match=r"synapses of layer wide of class cat: their checksum .* Delete this"):
         paths[2].synapses["wide"]
 
 
@@ -284,6 +284,16 @@ def large(monkeypatch):
     """Every network counts as large."""
     monkeypatch.setattr("engine.paths.aggregation._LARGE", 0)
     monkeypatch.setattr("engine.paths.aggregation.SHARD", 20)
+
+
+def test_the_union_of_packed_paths_stays_packed_and_is_that_of_plain_ones(model, image_set, monkeypatch):
+    names = tuple("abcde")
+    plain = compute_class_paths(model, image_set, names)
+    monkeypatch.setattr("engine.paths.aggregation._LARGE", 0)
+    packed = compute_class_paths(model, image_set, names)
+    assert isinstance(packed.overall().synapses, BitmapIds)
+    assert packed.overall() == plain.overall()
+    assert np.array_equal(packed.density_growth("weights"), plain.density_growth("weights"))
 
 
 def test_small_and_large_networks_have_the_same_class_paths(model, image_set, monkeypatch):

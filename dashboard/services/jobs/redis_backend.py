@@ -42,7 +42,7 @@ class RedisBackend(ListedJobs):
         super().__init__(table)
         table.open()
         # RQ has a connection of its own: it stores bytes.
-        self._connections = (client, connect(url, timeout_s=None))
+        self._connections = (client, connect(url, as_text=False))
         self._queue = package("rq").Queue(QUEUE, connection=self._connections[1], serializer=serializer())
         self._keeper = Keeper(table, self._call, silent_s=silent_s)
         self._keeper.start()

@@ -30,12 +30,13 @@ def package(name: str) -> ModuleType:
         ) from error
 
 
-def connect(url: str, *, timeout_s: float | None = _TIMEOUT_S) -> Any:
+def connect(url: str, *, timeout_s: float | None = _TIMEOUT_S, as_text: bool = True) -> Any:
     """A client of a Redis server; nothing is sent yet.
 
     Args:
         url: redis://, rediss:// (encrypted) or unix://, with the number of a database.
         timeout_s: an answer that takes longer is an error; None leaves it to who uses the client.
+        as_text: whether answers are text; RQ wants bytes.
 
     Raises:
         EngineError: if the packages are not there.
@@ -49,7 +50,7 @@ def connect(url: str, *, timeout_s: float | None = _TIMEOUT_S) -> Any:
     try:
         # A command that was lost is not sent again unseen: who sent it knows whether it may be done twice.
         return redis.Redis.from_url(
-            url, decode_responses=timeout_s is not None, socket_timeout=timeout_s, socket_connect_timeout=_TIMEOUT_S,
+            url, decode_responses=as_text, socket_timeout=timeout_s, socket_connect_timeout=_TIMEOUT_S,
             retry=retry.Retry(backoff.NoBackoff(), 0),
         )  # fmt: skip
     except ValueError as error:

@@ -62,6 +62,7 @@ class Mirror:
                     db.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
                 else:
                     self._put(json.loads(text))
+            db.execute("DELETE FROM touched")  # these changes come from the list, and need not go there
 
         self._transact(take)
         self.epoch, self.version = epoch, version

@@ -65,6 +65,7 @@ class WorkerSupervisor(Supervisor):
 
 
 def this_machine() -> str:
-    """What tells machines apart, and containers of one machine: their processes have numbers of their own."""
-    numbers = Path("/proc/self/ns/pid")
-    return f"{platform.node()}/{numbers.stat().st_ino if numbers.exists() else 0}"
+    """What tells machines apart, also those of one name, and containers of one: each has its own numbers."""
+    numbers, start = Path("/proc/self/ns/pid"), Path("/proc/sys/kernel/random/boot_id")
+    booted = start.read_text(encoding="ascii").strip() if start.exists() else ""
+    return f"{platform.node()}/{booted}/{numbers.stat().st_ino if numbers.exists() else 0}"

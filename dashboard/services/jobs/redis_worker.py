@@ -30,6 +30,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--checkpoint", type=_FILE, help="Weights of the own model.")
 @click.option("--dataset", help="Data set the own model is shown with.")
 @click.option("--dataset-dir", type=_FOLDER, help="Own data set: a folder with one subfolder a class.")
+@click.option("--dask", help="Dask scheduler that computes class paths, as for the server.")
 @click.option("--threads", type=click.IntRange(1), help="Threads of a job; the processors but one if not given.")
 def main(url: str, cache_mb: int, threads: int | None, **options) -> None:
     """Runs the jobs of a Detour server that was started with the same --redis, one at a time."""
