@@ -109,7 +109,7 @@ class Runner:
         for number in _SIGNALS:
             signal.signal(number, self.stop)
         try:
-            client = connect(self._url, timeout_s=None)
+            client = connect(self._url, timeout_s=None, as_text=False)
             self._worker = _Worker(self, client)
             self._worker.work(logging_level="WARNING")
         except (redis.RedisError, StopRequested, ValueError) as error:
