@@ -21,7 +21,7 @@ needs_cifar = pytest.mark.skipif(
 
 
 def test_catalogue():
-    assert datasets.names() == ["digits", "mnist", "cifar10", "svhn"]
+    assert datasets.names() == ["digits", "mnist", "cifar10", "svhn", "imagenet"]
 
 
 def test_digits():
