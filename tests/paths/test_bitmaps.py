@@ -19,6 +19,7 @@ from engine.paths.bitmap_store import ClassPathStore
 from engine.paths.bitmaps import BitmapIds, RoaringSet, bitmap_of, ids_of, is_wide
 from engine.paths.class_paths import class_paths_once, compute_class_paths
 from tests.paths.nets import SHAPE, build
+from tests.paths.test_path import Images
 
 CONV = LayerShape(2, 2, 2, 1, 2, 1, 1, n_synapses=14)  # 2 kernels of 2 weights on a 2×2 map, 2 synapses on padding
 WIDE = LayerShape(1 << 16, 64, 64, 256, 3, 3, 1, n_synapses=1 << 39)  # ids up to 6·10¹¹
@@ -254,18 +255,6 @@ def test_what_does_not_belong_to_a_store_is_refused(stored):
 def test_a_pickled_store_opens_the_same_file(stored):
     there = pickle.loads(pickle.dumps(ClassPathStore.open(stored)))
     assert there.class_paths().paths == EXAMPLE.paths
-
-
-class Images:
-    def __init__(self, images, labels):
-        self._images, self.labels, self.read = images, labels, 0
-
-    def __len__(self):
-        return len(self._images)
-
-    def images(self, indices):
-        self.read += len(indices)
-        return self._images[torch.as_tensor(indices)]
 
 
 @pytest.fixture(scope="module")
