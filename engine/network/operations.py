@@ -64,7 +64,9 @@ class LayerShape:
         per_channel = self.out_height * self.out_width * self.receptive_field
         if self.out_height * self.out_width == 1:
             return synapses
-        ids = synapses // per_channel * self.receptive_field + synapses % self.receptive_field
+        # numpy divides by a number much faster than it takes a remainder
+        places = synapses - synapses // self.receptive_field * self.receptive_field
+        ids = synapses // per_channel * self.receptive_field + places
         if self.n_weights > _MARKED_PER_ID * len(ids):
             return np.unique(ids)
         used = np.zeros(self.n_weights, bool)

@@ -20,6 +20,7 @@ from engine.paths.map_kernels import select_in_pool, select_in_sum
 from engine.paths.path import Path
 from engine.paths.torch_selection import select_by_torch
 
+_WORTH_A_THREAD = 100_000  # synapses of an image to take apart
 _NEEDS_VALUES = (Kind.LAYER, Kind.MAX_POOL, Kind.AVERAGE_POOL, Kind.ADD)
 
 
@@ -124,9 +125,12 @@ class EffectivePath:
         selections = self.select(shape, activations, starts)
         layers, shapes = self.layers(shape), self.shapes(shape)
         given_rank = None if target is not None else rank
-        return [
-            _to_path(n, layers, shapes, selections, self.theta, given_rank, int(starts[n])) for n in range(len(images))
-        ]
+        n_ids = sum(len(selection.synapses) for selection in selections.values())
+        with Threads(self.threads if n_ids > _WORTH_A_THREAD * len(images) else 1) as threads:
+            return [
+                _to_path(n, layers, shapes, selections, self.theta, given_rank, int(starts[n]), threads)
+                for n in range(len(images))
+            ]
 
     def _passed(self, network: Network) -> list[Operation]:
         """The operations that a path goes through, backwards from the logits to the first layer it holds."""
@@ -319,8 +323,15 @@ def _to_path(
     theta: float,
     rank: int | None,
     target: int,
+    threads: Threads,
 ) -> Path:
-    synapses = {name: selections[name].synapses[slice(*selections[name].begins[n : n + 2])].copy() for name in layers}
-    weights = {name: shapes[name].weight_ids(ids) for name, ids in synapses.items()}
-    neurons = {name: np.flatnonzero(selections[name].neurons[n]) for name in layers}
+    def ids_of(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        selection = selections[name]
+        begin, end = selection.begins[n : n + 2]
+        is_all = end - begin == len(selection.synapses)
+        synapses = selection.synapses if is_all else selection.synapses[begin:end].copy()
+        return synapses, shapes[name].weight_ids(synapses), np.flatnonzero(selection.neurons[n])
+
+    found = threads.each(ids_of, layers)
+    synapses, weights, neurons = (dict(zip(layers, ids, strict=True)) for ids in zip(*found, strict=True))
     return Path(layers, synapses, weights, neurons, shapes, theta, rank, target)

@@ -9,8 +9,8 @@ from engine.paths.compiled import compiled
 #: A prefix reaches θ·s when it comes within this relative distance of it: the sums of one set of numbers in two orders
 #: differ by rounding, and at θ = 1 that must not cost or save a synapse.
 TOLERANCE = 1e-12
-#: From so many numbers on a heap is faster than looking through them again for each that is taken.
-FEW = 64
+#: Up to so many numbers, summing for each those before it is faster than a heap.
+FEW = 48
 
 
 @compiled(inline="always")
@@ -56,34 +56,56 @@ def select_largest(values, keys, size, reached, threshold):  # type: ignore[no-u
     return size - left
 
 
-@compiled()
-def mark_largest(values, size, reached, threshold, marks):  # type: ignore[no-untyped-def]
-    """Marks the fewest of the first ``size`` values that, with ``reached``, reach ``threshold``, or all positive ones.
-
-    Values that are marked already, whose sum is ``reached``, are passed over. Ties take the lower place. ``values`` is
-    overwritten.
-    """
-    if size <= FEW:
-        for m in range(size):
-            values[m] = -1.0 if marks[m] else values[m]
-        while reached < threshold:
-            best, place = 0.0, -1
-            for m in range(size):
-                if values[m] > best:
-                    best, place = values[m], m
-            if place < 0:
-                return
-            values[place] = -1.0
-            marks[place] = 1
-            reached += best
-        return
-    rest, places, left = np.empty(size, np.float64), np.empty(size, np.int32), 0
+@compiled(fastmath={"reassoc"})
+def _mark_few(values, size, threshold, error, marks):  # type: ignore[no-untyped-def]
+    is_decided = True
     for m in range(size):
-        if not marks[m] and values[m] > 0:
+        mine, before = values[m], 0.0
+        for j in range(size):
+            is_before = (values[j] > mine) | ((values[j] == mine) & (j < m))
+            before += values[j] if is_before else 0.0
+        marks[m] = (mine > 0) & (before < threshold)
+        is_decided &= not abs(before - threshold) <= error
+    return is_decided
+
+
+@compiled()
+def _mark_many(values, size, high, threshold, error, marks):  # type: ignore[no-untyped-def]
+    rest, places, left, reached, least = np.empty(size, np.float64), np.empty(size, np.int32), 0, 0.0, np.inf
+    for m in range(size):
+        marks[m] = values[m] > high
+        if marks[m]:
+            reached += values[m]
+            least = min(least, values[m])
+        elif values[m] > 0:
             rest[left] = values[m]
             places[left] = m
             left += 1
     if reached < threshold:
         taken = select_largest(rest, places, left, reached, threshold)
-        for m in places[left - taken : left]:
-            marks[m] = 1
+        for m in range(left - taken, left):
+            marks[places[m]] = 1
+            reached += rest[m]
+            least = rest[left - taken]
+    return reached >= threshold + error and reached - least < threshold - error
+
+
+@compiled(inline="always")
+def mark_largest(values, size, high, threshold, error, marks):  # type: ignore[no-untyped-def]
+    """Marks the fewest of the first ``size`` values that reach ``threshold``, or all positive ones. Ties take the lower
+    place.
+
+    Args:
+        values: float64, those in question first.
+        size: how many they are.
+        high: those above it are too few to reach the threshold.
+        threshold: what the marked ones shall come to together.
+        error: by how much the threshold may be wrong.
+        marks: uint8, overwritten as far.
+
+    Returns:
+        Whether the same are marked for every threshold within the error; without meaning for an error of 0.
+    """
+    if size <= FEW:
+        return _mark_few(values, size, threshold, error, marks)
+    return _mark_many(values, size, high, threshold, error, marks)

@@ -1,15 +1,18 @@
 """Selects the synapses of a layer's active neurons (definitions 2), compiled.
 
-A row is one active neuron. Rows come ordered by image, position and group, so that neighbours share one patch of the
-input. Of a row's contributions few are selected; they are found without sorting the rest:
+A row is one active neuron. Rows come ordered by image, tile of neighbouring positions, channel and position, so that
+the weights of a channel and the patches of a tile are read while they are at hand. Of a row's contributions few are
+selected; they are found without sorting the rest:
 
-1. One pass over weights and patch sums the contributions, keeps them, rounded, and finds the largest.
-2. Another marks those above half of the largest, above a quarter, and so on, until they reach θ·s together.
+1. One pass over weights and patch sums the contributions in float32, keeps them, and finds the largest.
+2. Another finds those above half of the largest, above a quarter, and so on, until they reach θ·s together.
 3. Of these few, the smallest are left out again.
 
-The first two are written so that the compiler makes vector instructions of them. Sums and comparisons that decide are
-of float64 products, which are exact for float32 factors, so the sets do not depend on the processor. Rounding never
-turns an order round, so that rounded values may tell the marked from the rest.
+The first two are written so that the compiler makes vector instructions of them. How far a sum in float32 may be off is
+known (Higham 2002, section 4.2). Where a selection would be another for a sum within that distance, about one row in a
+hundred, the sum is taken again of float64 products, which are exact for float32 factors. What is selected is thus what
+the exact sum selects, on every processor. Rounding never turns an order round, so that rounded contributions may tell
+the few from the rest; the few themselves are compared and summed in float64.
 """
 
 from __future__ import annotations
@@ -19,78 +22,113 @@ import numpy as np
 from engine.paths.compiled import compiled
 from engine.paths.largest import TOLERANCE, mark_largest
 
-#: Largest contributions that are kept apart in the first pass, so that it needs no comparison across a vector.
-LANES = 128
+#: Contributions summed in float32 before the sum goes on in float64.
+BLOCK = 512
+#: By how much, as a share of the sum of their sizes, that sum may be off in whatever order it is taken: a rounding of
+#: 2⁻²⁴ for the product and for every addition, and one in a hundred more, for the sum of sizes is rounded itself.
+SUM_ERROR = (BLOCK + 2) * 2.0**-24 * 1.01
+#: Where the largest contribution is below this, those that float32 cannot hold may add up to more than that.
+SMALLEST = 1e-25
+#: A little more than the largest relative rounding of float32.
+ROUNDING = 2.0**-23
 #: How often the limit is halved before all positive contributions are looked at.
 HALVINGS = 24
 
 
 @compiled(fastmath={"reassoc", "contract", "nsz"})
-def _multiply(weights, patch, sign, products, lanes, lane_bits):  # type: ignore[no-untyped-def]
-    """Writes sign·w·x, rounded to float32; returns the sum of the exact products and the largest rounded one."""
+def _multiply(weights, patch, sign, products, bits, top, top_bits):  # type: ignore[no-untyped-def]
+    """Writes sign·w·x, rounded to float32; returns about their sum, about that of their sizes, and the largest."""
+    total, size, largest = 0.0, 0.0, np.int32(0)
+    for first in range(0, len(patch), BLOCK):  # slices: only plain indices become vector instructions
+        here = slice(first, min(first + BLOCK, len(patch)))
+        w, x, rounded, as_bits = weights[here], patch[here], products[here], bits[here]
+        part, part_size = np.float32(0), np.float32(0)
+        for b in range(len(x)):
+            product = sign * (w[b] * x[b])
+            rounded[b] = product
+            part += product
+            part_size += abs(product)
+        for b in range(len(x)):  # floats that are not negative are ordered as their bits, whose maximum needs no care
+            largest = max(largest, as_bits[b])
+        total += np.float64(part)
+        size += np.float64(part_size)
+    top_bits[0] = largest
+    return total, size, top[0]
+
+
+@compiled(fastmath={"reassoc", "contract", "nsz"})
+def _exact_sum(weights, patch, sign):  # type: ignore[no-untyped-def]
+    """The sum of sign·w·x, of float64 products, which are exact for float32 factors."""
     total = 0.0
-    for b in range(len(lanes)):
-        lanes[b] = np.float32(0)
-    for first in range(0, len(patch), len(lanes)):  # slices: only plain indices become vector instructions
-        here = slice(first, min(first + len(lanes), len(patch)))
-        w, x, rounded = weights[here], patch[here], products[here]
-        for b in range(len(x)):
-            part = sign * (np.float64(w[b]) * np.float64(x[b]))
-            total += part
-            rounded[b] = np.float32(part)
-        for b in range(len(x)):
-            lanes[b] = max(lanes[b], rounded[b])
-    top = np.int32(0)
-    for b in range(len(lanes)):  # floats that are not negative are ordered as their bits, whose maximum needs no care
-        top = max(top, lane_bits[b])
-    lane_bits[0] = top
-    return total, lanes[0]
+    for k in range(len(patch)):
+        total += np.float64(weights[k]) * np.float64(patch[k])
+    return sign * total
 
 
-@compiled()
-def _above(products, limit, marks, words, places):  # type: ignore[no-untyped-def]
-    """Writes the places of the products above ``limit``, ascending; returns how many. ``words`` is ``marks`` by 8."""
+@compiled(inline="always")
+def _above(products, limit, marks, words, busy, places):  # type: ignore[no-untyped-def]
+    """Writes the places of the products above ``limit``, ascending; returns how many.
+
+    ``words`` is ``marks`` by 8, ``busy`` for those of them that are not 0.
+    """
     for k in range(len(products)):
         marks[k] = products[k] > limit
-    found = 0
-    for i in range(len(words)):
-        if words[i]:
-            for k in range(8 * i, 8 * i + 8):
-                places[found] = k
-                found += marks[k]
+    n_busy = found = 0
+    for i in range(len(words)):  # no branches: a few in random places would all be guessed wrong
+        busy[n_busy] = i
+        n_busy += words[i] != 0
+    for b in range(n_busy):
+        first = 8 * busy[b]
+        for k in range(first, first + 8):
+            places[found] = k
+            found += marks[k]
     return found
 
 
-@compiled()
-def _select_row(weights, patch, sign, theta, products, lanes, lane_bits, marks, words, places, values):  # type: ignore[no-untyped-def]
+# Inlined: to hand the arrays over takes longer than to look at a short row.
+@compiled(inline="always")
+def _select_row(weights, patch, sign, theta, scratch):  # type: ignore[no-untyped-def]
     """Selects among one row's contributions.
 
     Returns:
         How many, with their places ascending in ``places[:that]``; 0 where their sum is not positive.
     """
-    total, top = _multiply(weights, patch, sign, products, lanes, lane_bits)
+    products, bits, top, top_bits = scratch[:4]
+    total, size, largest = _multiply(weights, patch, np.float32(sign), products, bits, top, top_bits)
+    error = SUM_ERROR * size
+    if total > error and largest > SMALLEST and size < np.inf:
+        taken = _select_for(total, error, largest, weights, patch, sign, theta, scratch)
+        if taken >= 0:
+            return taken
+    total = _exact_sum(weights, patch, sign)
     if not total > 0:
         return 0
-    threshold = theta * total * (1 - TOLERANCE)
-    high, limit = np.float32(np.inf), np.float32(top * np.float32(0.5))
-    found = 0
+    return _select_for(total, 0.0, largest, weights, patch, sign, theta, scratch)
+
+
+@compiled(inline="always")
+def _select_for(total, error, largest, weights, patch, sign, theta, scratch):  # type: ignore[no-untyped-def]
+    """The same for a sum that may be off by ``error``; −1 if another sum as near could select others."""
+    products, _, _, _, marks, words, busy, places, values = scratch
+    threshold, error = theta * total * (1 - TOLERANCE), theta * error
+    high, limit = np.inf, np.float32(largest * np.float32(0.5))
+    found, reached = 0, 0.0
     for halving in range(HALVINGS):
         # the last time, and where float32 is too small or too narrow for the products, all positive ones
         every = halving == HALVINGS - 1 or not 0 < limit < np.inf
-        found = _above(products, np.float32(-1) if every else limit, marks, words, places)
+        found = _above(products, np.float32(-1) if every else limit, marks, words, busy, places)
         reached = 0.0
         for m in range(found):
             k = places[m]
             values[m] = sign * (np.float64(weights[k]) * np.float64(patch[k]))
             reached += max(values[m], 0.0)
-        if every or reached >= threshold:
+        if every or reached >= threshold + error:
             break
-        high, limit = limit, np.float32(limit * np.float32(0.5))
-    reached = 0.0
-    for m in range(found):  # those above the limit before did not reach θ·s: all of them belong to the selection
-        marks[m] = products[places[m]] > high
-        reached += values[m] if marks[m] else 0.0
-    mark_largest(values, found, reached, threshold, marks)
+        # those that were above the limit were too few; what is above this was above it when rounded, too
+        high, limit = np.float64(limit) * (1 + ROUNDING), np.float32(limit * np.float32(0.5))
+    is_certain = mark_largest(values, found, high, threshold, error, marks)
+    if error > 0 and not (is_certain and reached >= threshold + error):
+        return -1
     taken = 0
     for m in range(found):
         places[taken] = places[m]
@@ -116,6 +154,12 @@ def _gather(image, offsets, base, top, left, geometry, patch):  # type: ignore[n
                 inside = 0 <= y < height and 0 <= x < width
                 patch[k] = image[base + offsets[k]] if inside else np.float32(0)
                 k += 1
+
+
+@compiled(inline="always")
+def _corner(position, out_width, stride, padding):  # type: ignore[no-untyped-def]
+    """Where the receptive field of an output position begins, from above and from the left."""
+    return position // out_width * stride[0] - padding[0], position % out_width * stride[1] - padding[1]
 
 
 @compiled()
@@ -155,12 +199,13 @@ def select_rows(  # type: ignore[no-untyped-def]
     groups,
     theta,
     input_active,
+    tile,
 ):
     """Selects the synapses of some active neurons of a convolution or linear layer.
 
     Args:
-        fields: (R,) int64, image·positions + position of each row, ascending.
-        channels: (R,) int64, o of each row, ascending where the field is the same.
+        fields: (R,) int64, image·positions + position of each row, in the order of :func:`rows_of`.
+        channels: (R,) int64, o of each row.
         inputs: (N, C·H·W) float32, what the layer read.
         outputs: (N, O·positions) float32, its pre-activation values.
         weight: (O, K) float32.
@@ -171,6 +216,7 @@ def select_rows(  # type: ignore[no-untyped-def]
         groups: of the convolution.
         theta: share of the sum to reach.
         input_active: (N, C·H·W) bool, set where a selected synapse begins. Threads may share it.
+        tile: positions whose patches are kept, a power of two.
 
     Returns:
         Places k of all rows, one after another, ascending in each; and (R,) how many each row has.
@@ -180,28 +226,34 @@ def select_rows(  # type: ignore[no-untyped-def]
     positions = outputs.shape[1] // out_channels
     per_group = out_channels // groups
     step = inputs.shape[1] // groups
-    patch, products = np.zeros(field, np.float32), np.zeros(field, np.float32)
-    lanes, marks = np.zeros(min(LANES, field), np.float32), np.zeros(-(-field // 8) * 8, np.uint8)
-    lane_bits, words = lanes.view(np.int32), marks.view(np.uint64)
-    places, values = np.empty(field + 8, np.int32), np.empty(field + 8, np.float64)
+    patches, held = np.zeros((tile, field), np.float32), np.full((tile, 2), -1, np.int64)
+    images, at, bases = np.empty(tile, np.int64), np.empty(tile, np.int64), np.empty(tile, np.int64)
+    products, top = np.zeros(field, np.float32), np.zeros(1, np.float32)
+    marks = np.zeros(-(-field // 8) * 8, np.uint8)
+    words = marks.view(np.uint64)
+    busy, places = np.empty(len(words) + 1, np.int32), np.empty(field + 8, np.int32)
+    values = np.empty(field + 8, np.float64)
+    scratch = (products, products.view(np.int32), top, top.view(np.int32), marks, words, busy, places, values)
     found, n_found = np.empty(4096, np.int32), 0
     counts = np.zeros(len(fields), np.int32)
-    last_field, last_group = np.int64(-1), np.int64(-1)
-    n, position, base, top, left = np.int64(0), np.int64(0), np.int64(0), np.int64(0), np.int64(0)
     for r in range(len(fields)):
         o = channels[r]
         group = o // per_group if groups > 1 else np.int64(0)
-        if fields[r] != last_field or group != last_group:
-            last_field, last_group = fields[r], group
-            n, position = last_field // positions, last_field % positions
-            top = position // out_width * stride[0] - padding[0]
-            left = position % out_width * stride[1] - padding[1]
-            base = group * step + top * image_width + left
-            _gather(inputs[n], offsets, base, top, left, geometry, patch)
+        slot = fields[r] & (tile - 1)
+        patch = patches[slot]
+        if held[slot, 0] != fields[r] or held[slot, 1] != group:
+            n, position = fields[r] // positions, fields[r] % positions
+            above, left = _corner(position, out_width, stride, padding)
+            base = group * step + above * image_width + left
+            _gather(inputs[n], offsets, base, above, left, geometry, patch)
+            held[slot, 0], held[slot, 1] = fields[r], group
+            images[slot], at[slot], bases[slot] = n, position, base
+        n, position, base = images[slot], at[slot], bases[slot]  # kept: dividing for every row takes longer
         sign = 1.0 if outputs[n, o * positions + position] >= 0 else -1.0
-        taken = _select_row(weight[o], patch, sign, theta, products, lanes, lane_bits, marks, words, places, values)
+        taken = _select_row(weight[o], patch, sign, theta, scratch)
         if taken == 0:
-            places[0] = _largest(weight[o], patch, sign, top, left, geometry)
+            above, left = _corner(position, out_width, stride, padding)
+            places[0] = _largest(weight[o], patch, sign, above, left, geometry)
             if places[0] < 0:
                 continue
             taken = 1
@@ -216,27 +268,44 @@ def select_rows(  # type: ignore[no-untyped-def]
 
 
 @compiled()
-def rows_of(active, out_channels, positions):  # type: ignore[no-untyped-def]
-    """The rows of active neurons, (N, O·positions) bool, in the order of :func:`select_rows`: fields and channels."""
-    n_images = len(active)
-    ends = np.zeros(n_images * positions + 1, np.int64)
+def rows_of(neurons, n_images, out_channels, positions, tile):  # type: ignore[no-untyped-def]
+    """The rows of active neurons, ordered by image, tile of positions, channel and position.
+
+    Args:
+        neurons: (R,) int64, image·O·positions + channel·positions + position of each, ascending.
+        n_images: N.
+        out_channels: O.
+        positions: of the output map.
+        tile: positions that share their patches.
+
+    Returns:
+        (R,) image·positions + position and (R,) channel of each.
+    """
+    fields, channels = np.empty(len(neurons), np.int64), np.empty(len(neurons), np.int64)
+    places = np.empty(min(len(neurons), out_channels * positions), np.int64)
+    channels_of = np.empty(len(places), np.int64)
+    ends = np.zeros((positions - 1) // tile + 2, np.int64)
+    begin = 0
     for n in range(n_images):
-        for o in range(out_channels):
-            here = active[n, o * positions : (o + 1) * positions]
-            for p in range(positions):
-                ends[n * positions + p + 1] += here[p]
-    for f in range(n_images * positions):
-        ends[f + 1] += ends[f]
-    fields, channels = np.empty(ends[-1], np.int64), np.empty(ends[-1], np.int64)
-    for n in range(n_images):
-        for o in range(out_channels):
-            here = active[n, o * positions : (o + 1) * positions]
-            for p in range(positions):
-                if here[p]:
-                    f = n * positions + p
-                    fields[ends[f]] = f
-                    channels[ends[f]] = o
-                    ends[f] += 1
+        ends[:] = 0
+        ends[0] = begin
+        channel, first, end = np.int64(0), n * out_channels * positions, begin
+        last = first + out_channels * positions
+        while end < len(neurons) and neurons[end] < last:
+            while neurons[end] >= first + positions:
+                channel += 1
+                first += positions
+            places[end - begin], channels_of[end - begin] = neurons[end] - first, channel
+            ends[(neurons[end] - first) // tile + 1] += 1
+            end += 1
+        for t in range(1, len(ends)):
+            ends[t] += ends[t - 1]
+        for i in range(end - begin):
+            t = places[i] // tile
+            fields[ends[t]] = n * positions + places[i]
+            channels[ends[t]] = channels_of[i]
+            ends[t] += 1
+        begin = end
     return fields, channels
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from types import TracebackType
@@ -17,11 +18,16 @@ from engine.paths.layer_kernel import in_order_of_neurons, rows_of, select_rows
 
 #: Contributions to look at that are worth another thread.
 WORTH_A_THREAD = 500_000
+#: Patches of neighbouring positions that are kept at hand, while each channel's weights are read once for all of them:
+#: what a core's own cache holds beside these weights, and no more positions than that.
+TILE_BYTES = 256 << 10
+TILE_POSITIONS = 64
 #: Parts a thread gets one after another, so that an unlucky one does not wait for its neighbour.
-PARTS = 3
+PARTS = 4
 
 
 Synapses = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+P = TypeVar("P")
 T = TypeVar("T")
 
 
@@ -42,11 +48,31 @@ class Threads:
         if self._executor is not None:
             self._executor.shutdown(cancel_futures=True)
 
-    def executor(self) -> ThreadPoolExecutor:
-        """The threads, started now at the latest."""
+    def each(self, work: Callable[[P], T], parts: Sequence[P]) -> list[T]:
+        """The results of all parts, in their order; this thread works too, and who is free takes the next."""
+        if self.count == 1:
+            return [work(part) for part in parts]
         if self._executor is None:
-            self._executor = ThreadPoolExecutor(self.count)
-        return self._executor
+            self._executor = ThreadPoolExecutor(self.count - 1)
+        waiting = deque(enumerate(parts))
+        results: dict[int, T] = {}
+
+        def take() -> None:
+            while True:
+                try:
+                    index, part = waiting.popleft()
+                except IndexError:  # another has taken the last
+                    return
+                results[index] = work(part)
+
+        helpers = [self._executor.submit(take) for _ in range(self.count - 1)]
+        try:
+            take()
+        finally:
+            for helper in helpers:
+                if not helper.cancel():  # one that is still at something else has nothing left to do
+                    helper.result()
+        return [results[index] for index in range(len(parts))]
 
     def later(self, work: Callable[[], T]) -> Callable[[], T]:
         """Does the work beside what follows, if threads were started; gives what returns or raises its result."""
@@ -82,7 +108,8 @@ def select_in_layer(
     """
     shape = layer.shape
     n_images, positions, field = len(inputs), shape.out_height * shape.out_width, shape.receptive_field
-    fields, channels = rows_of(active, shape.out_channels, positions)
+    tile = _tile(field)
+    fields, channels = rows_of(np.flatnonzero(active), n_images, shape.out_channels, positions, tile)
     height, width = (1, 1) if layer.is_linear else inputs.shape[2:]
     kernel = np.indices((shape.in_channels_per_group, shape.kernel_height, shape.kernel_width)).reshape(3, -1)
     offsets = (kernel[0] * height + kernel[1] * layer.dilation[0]) * width + kernel[2] * layer.dilation[1]
@@ -93,7 +120,7 @@ def select_in_layer(
     def select(part: slice) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         keys, counts = select_rows(
             fields[part], channels[part], flat_inputs, flat_outputs, weight, offsets, geometry, layer.stride,
-            layer.offset, shape.out_width, shape.groups, theta, input_active,
+            layer.offset, shape.out_width, shape.groups, theta, input_active, tile,
         )  # fmt: skip
         return keys, counts
 
@@ -101,7 +128,7 @@ def select_in_layer(
         found = [select(slice(None))]
     else:
         ends = np.linspace(0, len(fields), threads.count * PARTS + 1).astype(int).tolist()
-        found = list(threads.executor().map(select, [slice(*pair) for pair in pairwise(ends)]))
+        found = threads.each(select, [slice(*pair) for pair in pairwise(ends)])
 
     def in_order() -> Synapses:
         keys, counts = (np.concatenate(each) for each in zip(*found, strict=True))
@@ -111,3 +138,9 @@ def select_in_layer(
         return synapses, begins
 
     return threads.later(in_order)
+
+
+def _tile(field: int) -> int:
+    """How many patches of that many float32 are kept, a power of two."""
+    most = max(1, min(TILE_BYTES // (4 * field), TILE_POSITIONS))
+    return 1 << (most.bit_length() - 1)

@@ -46,6 +46,26 @@ def test_a_long_field_is_selected_as_the_formula_says(seed, field, theta, zeros,
     assert selected(weights, values, theta) == sorted(select(list(enumerate(parts)), theta))
 
 
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3000), st.sampled_from([0.25, 0.5, 0.75, 1.0]), st.booleans())
+def test_a_share_that_is_reached_exactly_needs_no_further_contribution(seed, field, theta, negative):
+    random = np.random.default_rng(seed)
+    weights = random.integers(-2 if negative else 0, 5, field).astype(np.float32)  # sums of such hit θ·s itself
+    values = (random.integers(0, 9, field) / 8).astype(np.float32)
+    parts = contributions(weights, values)
+    assert selected(weights, values, theta) == sorted(select(list(enumerate(parts)), theta))
+
+
+def test_one_rounding_of_float32_beside_the_share_decides():
+    field, least = 4096, 2.0**-22
+    weights = np.concatenate(([2.0], np.full(field - 1, 2.0 / (field - 1)))).astype(np.float32)
+    values = np.full(field, 0.5, np.float32)
+    for surplus in (-least, 0.0, least):  # the first is just below half, about half and just above half of the sum
+        values[-1] = np.float32(0.5 + surplus * (field - 1))
+        parts = contributions(weights, values)
+        assert selected(weights, values, 0.5) == sorted(select(list(enumerate(parts)), 0.5))
+
+
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("theta", [0.1, 0.5, 0.99, 1.0])
 def test_contributions_over_many_magnitudes_keep_their_order(scale, theta):

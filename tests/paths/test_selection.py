@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -25,6 +25,7 @@ def selected(weights, theta, bias=0.0):
     return path.synapses["1"].tolist()
 
 
+@settings(deadline=None)  # the first call loads the compiled kernels
 @given(WEIGHTS, THETA)
 def test_a_selection_reaches_its_share_and_nothing_smaller_does(weights, theta):
     parts = np.array(weights, np.float32).astype(np.float64)
