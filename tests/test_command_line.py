@@ -9,6 +9,9 @@ from PIL import Image
 
 from engine import ClassPaths, Path
 from engine.command_line import main
+from engine.command_line.paths import _how_exact, _rows
+from engine.network.operations import LayerShape
+from engine.paths.survey import survey
 
 
 def run(*arguments, status=0):
@@ -65,6 +68,13 @@ def test_class_paths_are_shown_and_saved(tmp_path):
     assert result["images"] == loaded.counts.sum() <= 200
     assert result["overall density"] == loaded.overall().density()
     assert len(result["similarity"]) == 10
+    assert result["similarities are"] == "exact"
+    similarity = loaded.similarity()
+    assert result["density growth"] == loaded.density_growth().tolist()
+    for row, expected in zip(result["similarity"], similarity, strict=True):
+        assert [value for name, value in row.items() if name != "class"] == expected.tolist()
+    text = run("classes", "lenet5-digits", "--images", 200).stdout
+    assert "similarities are: exact\nsimilarity:\nclass  0 " in text
 
 
 @pytest.mark.parametrize(
@@ -124,6 +134,23 @@ def test_what_cannot_work_is_refused_before_any_work(arguments, reason):
     result = run(*arguments, status=2)
     assert reason in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_matrix_that_does_not_fit_the_text_is_in_the_json(monkeypatch):
+    monkeypatch.setattr("engine.command_line.printing._MOST_COLUMNS", 9)
+    text = run("classes", "lenet5-digits", "--images", 200).stdout
+    assert "similarity: 10 rows of 11 values do not fit a text; --json prints them" in text
+
+
+def test_estimated_similarities_say_so_and_classes_of_one_name_are_told_apart():
+    ids = {"fc": np.arange(50)}
+    shape = LayerShape(10, 1, 1, 100, 1, 1, 1, n_synapses=1000)
+    path = Path(("fc",), ids, ids, ids, {"fc": shape}, 0.5)
+    found = survey(ClassPaths(("crane", "ape", "crane"), (path,) * 3, np.ones(3, int), 0.5), exact_pairs=0, drawn=500)
+    assert _how_exact(found).startswith(
+        "estimated from 500 synapse ids drawn at random, with a standard error of at most 0.0"
+    )
+    assert [list(row) for row in _rows(found)] == [["class", "crane (0)", "ape", "crane (2)"]] * 3
 
 
 def test_classes_without_images_are_named():

@@ -96,6 +96,12 @@
     return {};
   }
 
+  /* The two classes of a cell of their matrix: a number in each cell would be most of what is sent of a thousand classes. */
+  function classesOf(cell) {
+    const { x, y } = document.querySelector("#classes-matrix-graph .js-plotly-plot").data[0];
+    return [y.indexOf(cell.y), x.indexOf(cell.x)].map(String);
+  }
+
   /* Another model or attack has other images, classes and settings: the page is laid out anew for it. */
   function commitAndReload(current, fields) {
     push(withFields(current, fields), null);
@@ -164,7 +170,7 @@
       const rendered = Object.assign({}, facts.rendered, chosen || !shown ? {} : { pair: shown });
       let pair = [first, second];
       const clicked = triggeredIds().some((id) => id.endsWith(".clickData")) && click;
-      if (clicked) pair = click.points[0].customdata.map(String);
+      if (clicked) pair = classesOf(click.points[0]);
       const both = pair.every((one) => one !== null && one !== undefined && one !== "");
       const same = both && pair[0] === pair[1];
       const fields = { theta, phased };

@@ -1,6 +1,7 @@
 """Similarity of every pair of class paths, as a matrix to click in."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from dashboard.figures.theme import Theme, new_figure, palette
 _SCALE = "Viridis"
 _ANNOTATED = 20  # with more classes the numbers would not fit their cells
 _ALL_TICKS = 40  # with more classes plotly leaves labels out as space demands
+_NO_TICKS = 60  # with more there are none, and no lines between the cells: names are in the hover
 
 
 def class_similarity(matrix: npt.NDArray[np.floating], names: Sequence[str], theme: Theme = "light") -> go.Figure:
@@ -24,7 +26,8 @@ def class_similarity(matrix: npt.NDArray[np.floating], names: Sequence[str], the
         theme: `"light"` or `"dark"`.
 
     Returns:
-        A figure whose cells carry `customdata` [row class, column class] for clicks.
+        A figure whose axes have one label per class, in order: the place of a clicked cell's labels tells its classes.
+        With many classes the cells of the diagonal are left empty.
 
     Raises:
         ValueError: when the matrix is not (K, K).
@@ -32,28 +35,37 @@ def class_similarity(matrix: npt.NDArray[np.floating], names: Sequence[str], the
     classes = len(names)
     if np.shape(matrix) != (classes, classes):
         raise ValueError(f"Expected a matrix of shape ({classes}, {classes}), got {np.shape(matrix)}.")
-    values = np.asarray(matrix, dtype=np.float32)
+    values = np.array(matrix, dtype=np.float32)
     labels = unique_labels(names)
     off_diagonal = values[~np.eye(classes, dtype=bool)]
     finite = off_diagonal[np.isfinite(off_diagonal)]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
     figure = new_figure(theme)
+    if classes > _NO_TICKS:  # a second matrix as a cover would double what is sent
+        np.fill_diagonal(values, np.nan)
     figure.add_trace(_cells(values, labels, (low, high), theme))
-    figure.add_trace(_diagonal(values, labels, theme))
+    if classes <= _NO_TICKS:
+        figure.add_trace(_diagonal(values, labels, theme))
     if classes <= _ANNOTATED:
         for trace in _numbers(values, labels, (low, high)):
             figure.add_trace(trace)
-    ticks = {"type": "category", "constrain": "domain", "showgrid": False, "ticks": ""}
-    if classes <= _ALL_TICKS:
-        ticks |= {"tickvals": labels, "ticktext": [shorten(name, 16) for name in names]}
+    ticks = _ticks(names, labels)
     figure.update_xaxes(**ticks)
     figure.update_yaxes(autorange="reversed", scaleanchor="x", scaleratio=1, **ticks)
     return figure
 
 
+def _ticks(names: Sequence[str], labels: list[str]) -> dict[str, Any]:
+    ticks = {"type": "category", "constrain": "domain", "showgrid": False, "ticks": ""}
+    if len(names) > _NO_TICKS:
+        return ticks | {"showticklabels": False}
+    if len(names) > _ALL_TICKS:
+        return ticks
+    return ticks | {"tickvals": labels, "ticktext": [shorten(name, 16) for name in names]}
+
+
 def _cells(values: npt.NDArray[np.float32], labels: list[str], limits: tuple[float, float], theme: Theme) -> go.Heatmap:
-    classes = np.arange(len(labels), dtype=np.int32)
-    pairs = np.stack(np.meshgrid(classes, classes, indexing="ij"), axis=-1)
+    gap = int(len(labels) <= _NO_TICKS)
     return go.Heatmap(
         name="similarity",
         z=values,
@@ -62,9 +74,8 @@ def _cells(values: npt.NDArray[np.float32], labels: list[str], limits: tuple[flo
         zmin=limits[0],
         zmax=limits[1],
         colorscale=_SCALE,
-        customdata=pairs,
-        xgap=1,
-        ygap=1,
+        xgap=gap,
+        ygap=gap,
         hoverongaps=False,
         colorbar={
             "title": {"text": "Jaccard", "font": {"color": palette(theme)["muted"], "size": 12}},

@@ -11,7 +11,8 @@ from dashboard.figures.theme import Theme, bar_marker, new_figure, palette
 
 _MEANINGS = ("clean", "adversarial", "shared", "reference")
 _WITHOUT_MEANING = ("accent", "muted")
-_ALL_TICKS = 40  # with more classes plotly leaves labels out as space demands
+_ALL_TICKS = 40  # with more classes about so many have one:
+_SOME_TICKS = 10
 
 
 def density_per_layer(layers: Sequence[str], values: Mapping[str, Series], theme: Theme = "light") -> go.Figure:
@@ -71,7 +72,7 @@ def density_growth(
     figure = new_figure(theme)
     figure.add_trace(line)
     figure.update_xaxes(type="category", showgrid=False, title_text="class merged last")
-    if len(names) <= _ALL_TICKS:
-        figure.update_xaxes(tickvals=labels, ticktext=[shorten(name, 14) for name in names])
+    step = 1 if len(names) <= _ALL_TICKS else -(-len(names) // _SOME_TICKS)
+    figure.update_xaxes(tickvals=labels[::step], ticktext=[shorten(name, 14) for name in names[::step]])
     figure.update_yaxes(title_text="density of the union", tickformat="~%", rangemode="tozero")
     return figure

@@ -1,4 +1,4 @@
-"""Class paths, and what is normal on them: computed in the background, kept on disk."""
+"""Class paths, what is normal on them and what they share: computed in the background, kept on disk."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from engine.paths.aggregation import ClassPaths
 from engine.paths.class_paths import class_paths_once
 from engine.paths.cluster import check_usable
 from engine.paths.extraction import EffectivePath
+from engine.paths.survey import SURVEYED, ClassSurvey, survey_once
 from engine.progress import Progress, span
 from engine.version import VERSION as ENGINE_VERSION
 
@@ -44,17 +45,27 @@ MARKED_EVERY_S = 60.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Normal:
-    """A model's class paths and the similarities of normal test images.
+    """A model's class paths, the similarities of normal test images, and what the class paths come to together.
 
     Attributes:
         class_paths: a path per class.
         bands: by rank, the 5 % and the 95 % quantile of the similarity, each by layer.
         band_images: how many correctly classified test images the quantiles come from.
+        survey: sizes and similarities of all class paths.
     """
 
     class_paths: ClassPaths
     bands: Mapping[int, tuple[Mapping[str, float], Mapping[str, float]]]
     band_images: int
+    survey: ClassSurvey
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Bands:
+    """The first two of these, as they are kept in a file."""
+
+    by_rank: Mapping[int, tuple[Mapping[str, float], Mapping[str, float]]]
+    images: int
 
 
 @dataclass(slots=True)
@@ -165,7 +176,7 @@ class NormalPaths:
         self._classifiers.wait_for_kernels()
         module = copy.deepcopy(loaded.classifier.module)  # pages go on using the other one meanwhile
         file = class_paths_file(self._cache, loaded, theta)
-        bands = file.with_suffix(".json")
+        bands_file, survey_file = file.with_suffix(".json"), file.with_suffix(SURVEYED)
         class_paths = class_paths_once(
             module,
             loaded.dataset.train,
@@ -173,16 +184,22 @@ class NormalPaths:
             file=file,
             theta=theta,
             cluster=self._cluster,
-            progress=span(progress, 0.0, 0.95),
+            progress=span(progress, 0.0, 0.9),
         )
-        normal = _read_bands(bands, class_paths)
-        if normal is None:
-            normal = _measure(module, loaded, class_paths, progress)
-            _write_bands(bands, normal)
-        mark_used(bands)
-        work.files, work.marked = (file, bands), time.monotonic()
+        bands = _read_bands(bands_file)
+        if bands is None:
+            bands = _measure(module, loaded, class_paths, span(progress, 0.9, 0.95))
+            _write_bands(bands_file, bands)
+        mark_used(bands_file)
+        surveyed = survey_once(class_paths, file=survey_file, progress=_comparing(span(progress, 0.95, 1.0)))
+        work.files, work.marked = (file, bands_file, survey_file), time.monotonic()
         progress(1.0, "done")
-        return normal
+        return Normal(class_paths, bands.by_rank, bands.images, surveyed)
+
+
+def _comparing(progress: Progress) -> Progress:
+    """Says of a survey's progress what it is about."""
+    return lambda fraction, message: progress(fraction, f"comparing class paths, {message}")
 
 
 def _mark(work: Work) -> None:
@@ -200,7 +217,7 @@ def class_paths_file(cache: FilePath, loaded: LoadedClassifier, theta: float) ->
     return cache / FOLDER / f"paths-{digest}.npz"
 
 
-def _measure(module: torch.nn.Module, loaded: LoadedClassifier, class_paths: ClassPaths, progress: Progress) -> Normal:
+def _measure(module: torch.nn.Module, loaded: LoadedClassifier, class_paths: ClassPaths, progress: Progress) -> _Bands:
     """The similarities of the first correctly classified test images, as quantiles per layer."""
     extractor = EffectivePath(module, theta=class_paths.theta)
     test = loaded.dataset.test
@@ -220,11 +237,11 @@ def _measure(module: torch.nn.Module, loaded: LoadedClassifier, class_paths: Cla
                     for p, c in zip(paths, starts, strict=True)
                     if class_paths.counts[c]  # a class without a path is like no image
                 ]
-        progress(0.95 + 0.05 * min(1.0, len(found[1]) / BAND_IMAGES), "measuring normal test images")
+        progress(min(1.0, len(found[1]) / BAND_IMAGES), "measuring normal test images")
         if len(found[1]) >= BAND_IMAGES:
             break
     bands = {rank: _quantiles(rows[:BAND_IMAGES], class_paths) for rank, rows in found.items()}
-    return Normal(class_paths, bands, min(len(found[1]), BAND_IMAGES))
+    return _Bands(bands, min(len(found[1]), BAND_IMAGES))
 
 
 def _quantiles(rows: list[dict[str, float]], class_paths: ClassPaths) -> tuple[dict[str, float], dict[str, float]]:
@@ -237,16 +254,16 @@ def _quantiles(rows: list[dict[str, float]], class_paths: ClassPaths) -> tuple[d
     return low, high
 
 
-def _write_bands(file: FilePath, normal: Normal) -> None:
-    text = json.dumps({"images": normal.band_images, "bands": {str(rank): pair for rank, pair in normal.bands.items()}})
+def _write_bands(file: FilePath, bands: _Bands) -> None:
+    text = json.dumps({"images": bands.images, "bands": {str(rank): pair for rank, pair in bands.by_rank.items()}})
     write_atomically(file, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
-def _read_bands(file: FilePath, class_paths: ClassPaths) -> Normal | None:
+def _read_bands(file: FilePath) -> _Bands | None:
     try:
         stored = json.loads(file.read_text(encoding="utf-8"))
-        bands = {int(rank): (dict(low), dict(high)) for rank, (low, high) in stored["bands"].items()}
-        return Normal(class_paths, bands, int(stored["images"]))
+        by_rank = {int(rank): (dict(low), dict(high)) for rank, (low, high) in stored["bands"].items()}
+        return _Bands(by_rank, int(stored["images"]))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -73,14 +73,19 @@ def class_paths_for(
     classifier: Classifier, data: Dataset, theta: float, limit: int | None = None, cluster: str | None = None
 ) -> ClassPaths:
     """The class paths of a classifier's training images, kept in the user's data directory."""
-    parts = (VERSION, classifier.key, data.key, theta, limit)
-    name = hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:32]
-    file = data_directory() / "cache" / "class-paths" / f"classes-{name}.npz"
+    file = class_paths_file(classifier, data, theta, limit)
     with progress_bar("class paths") as report:
         return class_paths_once(
             classifier.module, data.train, classifier.classes, file=file, theta=theta, limit=limit, cluster=cluster,
             progress=report,
         )  # fmt: skip
+
+
+def class_paths_file(classifier: Classifier, data: Dataset, theta: float, limit: int | None = None) -> Path:
+    """Where these class paths are kept; what was found of them is kept beside."""
+    parts = (VERSION, classifier.key, data.key, theta, limit)
+    name = hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:32]
+    return data_directory() / "cache" / "class-paths" / f"classes-{name}.npz"
 
 
 def plans_of(names: tuple[str, ...]) -> tuple[Plan, ...]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
-from engine.command_line.options import class_paths_for, load_for, on_cluster, output_file
-from engine.command_line.printing import verb
+from engine.command_line.options import class_paths_file, class_paths_for, load_for, on_cluster, output_file
+from engine.command_line.printing import progress_bar, verb
 from engine.errors import InvalidInputError
 from engine.paths.class_paths import save_class_paths
 from engine.paths.extraction import EffectivePath
-
-#: With more, comparing each class with each takes hours on a large network.
-MOST_COMPARED = 200
+from engine.paths.survey import SURVEYED, ClassSurvey, survey_once
 
 
 @click.command()
@@ -66,26 +64,35 @@ def classes(model: str, theta: float, n_images: int | None, output: Path | None,
     found = class_paths_for(classifier, data, theta, n_images, cluster)
     if output is not None:
         save_class_paths(output, found)
-    n_known = int(np.count_nonzero(found.counts))
-    if n_known > MOST_COMPARED:
-        matrix, note = (
-            np.empty((0, 0)),
-            f"left out: {n_known} classes have a path, at most {MOST_COMPARED} are compared",
-        )
-    else:
-        matrix, note = found.similarity(), ""
-    pairs = matrix[~np.eye(len(matrix), dtype=bool)]
-    rows = [
-        {"class": name, **dict(zip(found.class_names, row, strict=True))}
-        for name, row in zip(found.class_names, matrix, strict=False)  # there is no row where none are compared
-    ]
-    overall = found.overall()
+    kept = class_paths_file(classifier, data, theta, n_images).with_suffix(SURVEYED)
+    with progress_bar("comparing") as report:
+        survey = survey_once(found, file=kept, progress=report)
     return {
-        "model": classifier.name, "theta": theta, "images": int(found.counts.sum()),
-        "overall density": overall.density(),
-        "density per layer": overall.density_per_layer(),
-        "mean similarity": float(np.nanmean(pairs)) if np.isfinite(pairs).any() else float("nan"),
-        "classes without images": [n for n, count in zip(found.class_names, found.counts, strict=True) if not count],
-        "density growth": found.density_growth(),
-        "similarity": note or rows,
+        "model": classifier.name, "theta": theta, "images": int(survey.counts.sum()),
+        "overall density": survey.density(),
+        "density per layer": survey.density_per_layer(),
+        "mean similarity": survey.mean_similarity(),
+        "classes without images": [n for n, count in zip(survey.class_names, survey.counts, strict=True) if not count],
+        "density growth": survey.growth,
+        "similarities are": _how_exact(survey),
+        "similarity": _rows(survey),
     }  # fmt: skip
+
+
+def _how_exact(survey: ClassSurvey) -> str:
+    if survey.drawn is None:
+        return "exact"
+    return (
+        f"estimated from {survey.drawn:,} synapse ids drawn at random, with a standard error of at most "
+        f"{survey.standard_error:.2g}"
+    )
+
+
+def _rows(survey: ClassSurvey) -> list[dict[str, object]]:
+    """The matrix, by name; classes of one name have their number beside it."""
+    times = Counter(survey.class_names)
+    names = [name if times[name] == 1 else f"{name} ({label})" for label, name in enumerate(survey.class_names)]
+    return [
+        {"class": name, **dict(zip(names, row, strict=True))}
+        for name, row in zip(names, survey.similarity.tolist(), strict=True)
+    ]

@@ -19,6 +19,9 @@ from engine.progress import Progress
 
 Verb = Callable[..., None]
 
+# A wider table has lines that nobody can follow.
+_MOST_COLUMNS = 40
+
 
 @contextmanager
 def progress_bar(label: str) -> Iterator[Progress]:
@@ -61,11 +64,15 @@ def _as_text(result: Any) -> str:
         widths = [max(len(row[i]) for row in [names, *cells]) for i in range(len(names))]
         lines = [names, *cells]
         return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in lines)
-    parts = []
-    for name, value in result.items():
-        is_table = isinstance(value, list) and value and isinstance(value[0], dict)
-        parts.append(f"{name}:\n{_as_text(value)}" if is_table else f"{name}: {_cell(value)}")
-    return "\n".join(parts)
+    return "\n".join(_named(name, value) for name, value in result.items())
+
+
+def _named(name: str, value: Any) -> str:
+    if not (isinstance(value, list) and value and isinstance(value[0], dict)):
+        return f"{name}: {_cell(value)}"
+    if len(value[0]) > _MOST_COLUMNS:
+        return f"{name}: {len(value)} rows of {len(value[0])} values do not fit a text; --json prints them"
+    return f"{name}:\n{_as_text(value)}"
 
 
 def _cell(value: Any) -> str:

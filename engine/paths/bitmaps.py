@@ -23,6 +23,9 @@ class Bitmap(Protocol):
     def __or__(self, other: Any) -> Any:
         """The union, as a bitmap of its own."""
 
+    def __and__(self, other: Any) -> Any:
+        """What both have, as a bitmap of its own."""
+
     def intersection_cardinality(self, other: Any) -> int:
         """Number of ids in both."""
 
@@ -88,6 +91,10 @@ class RoaringSet:
             self._bitmap, self._is_lent = self._bitmap | bitmap, False
         else:
             self._bitmap |= bitmap
+
+    def __len__(self) -> int:
+        """Number of ids so far."""
+        return len(self._bitmap)
 
     def ids(self) -> np.ndarray:
         """The sorted int64 ids so far."""

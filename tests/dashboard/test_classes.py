@@ -1,9 +1,7 @@
 """The Classes page's callbacks."""
 
-import gc
 import re
 import shutil
-import weakref
 from dataclasses import replace
 from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
@@ -12,8 +10,11 @@ import numpy as np
 import pytest
 
 from dashboard.components.background import background_state
-from dashboard.pages.classes import cards, comparison
+from dashboard.pages.classes import cards
 from dashboard.services import EXTENSION
+from engine.paths.aggregation import ClassPaths
+from engine.paths.path import Path
+from engine.paths.survey import SURVEYED, survey
 from tests.dashboard.answers import deadline
 from tests.dashboard.conftest import call, drawn
 
@@ -75,6 +76,9 @@ def test_finished_class_paths_are_read_from_disk_by_another_server(ready, servic
     one, two = (s.normal_paths.ask("lenet5-digits", 0.5).normal for s in (services, other))
     assert one.bands == two.bands
     assert one.class_paths.paths[0] == two.class_paths.paths[0]
+    np.testing.assert_array_equal(one.survey.similarity, two.survey.similarity)
+    work = other.normal_paths.ask("lenet5-digits", 0.5)
+    assert len([file for file in work.files if file.name.endswith(SURVEYED) and file.exists()]) == 1
 
 
 def test_a_damaged_file_is_set_aside_and_computed_again(ready, copied, tmp_path):
@@ -84,6 +88,18 @@ def test_a_damaged_file_is_set_aside_and_computed_again(ready, copied, tmp_path)
     other = copied()
     deadline(lambda: other.normal_paths.ask("lenet5-digits", 0.5).normal)
     assert list(folder.glob("*.damaged"))
+
+
+def test_a_damaged_survey_is_made_again(ready, services, copied, tmp_path, caplog):
+    (file,) = (tmp_path / "cache" / "class-paths").glob(f"*{SURVEYED}")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:200])
+    other = copied()
+    deadline(lambda: other.normal_paths.ask("lenet5-digits", 0.5).normal, seconds=20)
+    one, two = (s.normal_paths.ask("lenet5-digits", 0.5).normal.survey for s in (services, other))
+    np.testing.assert_array_equal(one.similarity, two.similarity)
+    assert len(file.read_bytes()) == len(whole)
+    assert "surveying class paths again" in caplog.text
 
 
 def without(class_paths, *classes):
@@ -97,7 +113,8 @@ def without(class_paths, *classes):
 def unclassified(ready, services, monkeypatch):
     """A model that classifies no training image of 0 and 1 correctly."""
     normal = services.normal_paths.ask("lenet5-digits", 0.5).normal
-    work = SimpleNamespace(error=None, normal=replace(normal, class_paths=without(normal.class_paths, 0, 1)))
+    class_paths = without(normal.class_paths, 0, 1)
+    work = SimpleNamespace(error=None, normal=replace(normal, class_paths=class_paths, survey=survey(class_paths)))
     monkeypatch.setattr(type(services.normal_paths), "ask", lambda *_: work)
     return work.normal.class_paths
 
@@ -175,19 +192,60 @@ def test_examples_keep_the_attack_and_lose_what_cannot_fit(client, ready):
         assert ("target" in query) == (place < 8)  # an image of 5 cannot be led to 5
 
 
-def test_what_all_classes_come_to_is_computed_once_and_forgotten_with_them(ready, services):
+MANY = 300
+
+
+@pytest.fixture
+def many(ready, services, monkeypatch, drawn_anew):
+    """300 made classes of the model's layers, whose similarities are estimated; 7 has no path, 3 and 4 are close."""
     normal = services.normal_paths.ask("lenet5-digits", 0.5).normal
-    own = replace(normal.class_paths)
-    for found, expected in (
-        (comparison.similarity, own.similarity()),
-        (comparison.density_growth, own.density_growth()),
-    ):
-        np.testing.assert_array_equal(found(own), expected)
-        assert found(own) is found(own)
-        with pytest.raises(ValueError, match="read-only"):
-            found(own)[0] = 0
-    assert comparison.overall(own) == own.overall()
-    union = weakref.ref(comparison.similarity(own))
-    del own
-    gc.collect()
-    assert union() is None
+    shapes = normal.class_paths.paths[0].shapes
+    random = np.random.default_rng(0)
+
+    def path(layers_ids):
+        none = {layer: np.empty(0, np.int64) for layer in shapes}
+        return Path(tuple(shapes), layers_ids, none, none, shapes, 0.5)
+
+    sets = [
+        {
+            layer: np.flatnonzero(random.random(shape.n_neurons * shape.receptive_field) < 0.05)
+            for layer, shape in shapes.items()
+        }
+        for _ in range(MANY)
+    ]
+    sets[4] = {layer: np.union1d(sets[3][layer], sets[4][layer][:50]) for layer in shapes}
+    names = tuple(f"a kind of animal, number {label}" for label in range(MANY))
+    class_paths = without(ClassPaths(names, tuple(map(path, sets)), np.ones(MANY, np.int64), 0.5), 7)
+    made = replace(normal, class_paths=class_paths, survey=survey(class_paths, exact_pairs=0, drawn=20_000))
+    work = SimpleNamespace(error=None, normal=made)
+    monkeypatch.setattr(type(services.normal_paths), "ask", lambda *_: work)
+    return made
+
+
+def test_three_hundred_classes_are_estimated_and_say_so(client, many):
+    told = tell(client, "").json["response"]
+    assert "number 3 and a kind of animal, number 4" in str(told["classes-summary"])
+    assert "Similarities are estimates" in str(told["classes-summary"])
+    assert "nan" not in str(told["classes-summary"])
+    note = told["classes-matrix-note"]["children"]
+    assert re.search(r"Empty cells: .* number 7 has no class path.* Estimated from 20,000 synapses", note)
+    error = float(re.search(r"standard error of at most (0\.\d+);", note)[1])
+    assert many.survey.standard_error <= error < 2 * many.survey.standard_error
+    assert told["classes-shown-pair"]["data"] == "3-4"
+    three, four = many.class_paths.paths[3:5]
+    assert f"{three.jaccard(four):.3f}" in str(told["classes-pair-numbers"]), "of the pair J is exact"
+
+
+def test_the_figures_of_three_hundred_classes_stay_small_and_readable(client, many):
+    inputs = [("classes-selection", "data", ""), ("theme", "data", "light"), ("classes-paths", "data", None)]
+    for card in cards.ALL:
+        response = drawn(client, card, inputs)
+        assert response[card.part("place")]["className"] == "figure-place"
+        figure = response[card.part("graph")]["figure"]
+        assert len(str(figure)) < 2 * MANY**2 * 4
+        if card is cards.MATRIX:
+            assert figure["layout"]["xaxis"]["showticklabels"] is False
+            assert figure["data"][0]["y"][5] == "a kind of animal, number 5"
+        if card is cards.GROWTH:
+            assert len(figure["layout"]["xaxis"]["tickvals"]) <= 10
+            assert len(figure["data"][0]["x"]) == MANY - 1

@@ -17,6 +17,9 @@ MATRIX = Card(
         _CLASS_PATH,
         "J(a, b) = |Sa ∩ Sb| / |Sa ∪ Sb| over the synapses of all layers together. The diagonal is 1. The cells of a "
         "class without a class path stay empty.",
+        "Of many classes J is estimated: of synapses drawn at random, the same for all classes, the share on both "
+        "paths among those on at least one (Broder 1997). With more than 60 classes the diagonal is left empty, and "
+        "names are shown where the pointer is.",
     ),
     QIU,
     480,

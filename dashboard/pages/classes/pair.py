@@ -9,12 +9,12 @@ from dash import dcc, html
 
 from dashboard.components.figure_card import Nothing
 from dashboard.components.pictures import picture_url
-from dashboard.pages.classes.comparison import similarity
-from dashboard.pages.normal import WITHOUT_PATH, known_classes
+from dashboard.pages.normal import WITHOUT_PATH
 from dashboard.selection import Selection
 from dashboard.services import Services
-from engine.paths.class_paths import ClassPaths
-from engine.paths.path import Path
+from dashboard.services.class_paths import Normal
+from engine.paths.path import n_common_in
+from engine.paths.survey import ClassSurvey
 
 EXAMPLES = 8
 Pair = tuple[int, int]
@@ -29,50 +29,43 @@ def closest_pair(matrix: np.ndarray) -> Pair | None:
     return int(first), int(second)
 
 
-def shown_pair(class_paths: ClassPaths, selection: Selection) -> Pair | None:
+def shown_pair(survey: ClassSurvey, selection: Selection) -> Pair | None:
     """The chosen pair, and until one is chosen the most similar one."""
-    return selection.pair or closest_pair(similarity(class_paths))
+    return selection.pair or closest_pair(survey.similarity)
 
 
-def comparable_pair(class_paths: ClassPaths, selection: Selection) -> Pair:
+def comparable_pair(survey: ClassSurvey, selection: Selection) -> Pair:
     """The pair to compare.
 
     Raises:
         Nothing: where there are no two paths to compare, with the reason.
     """
-    pair = shown_pair(class_paths, selection)
+    pair = shown_pair(survey, selection)
     if pair is None:
         raise Nothing("Fewer than two classes have a class path, so there is no pair to compare.")
     if pair[0] == pair[1]:
         raise Nothing("Choose two different classes: a class shares all of its path with itself.")
     for index in pair:
-        if index not in known_classes(class_paths):
-            raise Nothing(f"{class_paths.class_names[index]} has no class path to compare: {WITHOUT_PATH}.")
+        if not survey.counts[index]:
+            raise Nothing(f"{survey.class_names[index]} has no class path to compare: {WITHOUT_PATH}.")
     return pair
 
 
-def pair_numbers(class_paths: ClassPaths, pair: Pair) -> list[html.Div]:
+def pair_numbers(normal: Normal, pair: Pair) -> list[html.Div]:
     """How many synapses the two class paths share, and how many only one of them has."""
-    first, second = (class_paths.paths[index] for index in pair)
-    names = [class_paths.class_names[index] for index in pair]
-    shared = _shared_count(first, second)
+    first, second = (normal.class_paths.paths[index].synapses for index in pair)
+    names = [normal.survey.class_names[index] for index in pair]
+    shared = sum(n_common_in(first, second, layer) for layer in normal.survey.layers)
+    sizes = [int(normal.survey.synapses[index].sum()) for index in pair]
+    either = sum(sizes) - shared
     rows = (
         ("classes", f"{names[0]} and {names[1]}"),
         ("shared synapses", f"{shared:,}"),
-        (f"only {names[0]}", f"{_count(first) - shared:,}"),
-        (f"only {names[1]}", f"{_count(second) - shared:,}"),
-        ("similarity", f"{first.jaccard(second):.3f}"),
+        (f"only {names[0]}", f"{sizes[0] - shared:,}"),
+        (f"only {names[1]}", f"{sizes[1] - shared:,}"),
+        ("similarity", f"{shared / either:.3f}" if either else "–"),
     )
     return [html.Div([html.Dt(name), html.Dd(value)]) for name, value in rows]
-
-
-def _count(path: Path) -> int:
-    return sum(len(synapses) for synapses in path.synapses.values())
-
-
-def _shared_count(first: Path, second: Path) -> int:
-    pairs = ((first.synapses[layer], second.synapses[layer]) for layer in first.layers)
-    return sum(len(np.intersect1d(one, other, assume_unique=True)) for one, other in pairs)
 
 
 def pair_examples(services: Services, selection: Selection, pair: Pair) -> list[html.Div]:

@@ -133,6 +133,14 @@ def test_long_class_names_are_shortened_where_density_grows():
     assert list(figure.data[0].x) == ["cat", "a class of a very long name"]
 
 
+def test_of_a_thousand_classes_a_few_have_a_tick_where_density_grows():
+    names = [f"a class of the name {number}" for number in range(1000)]
+    figure = density_growth(names, np.linspace(0.1, 0.2, 1000))
+    assert figure.layout.xaxis.tickvals == tuple(names[::100])
+    assert max(map(len, figure.layout.xaxis.ticktext)) <= 14
+    assert list(figure.data[0].x) == names
+
+
 def test_long_layer_names_lose_their_middle():
     figure = pair_similarity(["layer2.0.downsample.0"], [0.5])
     assert figure.layout.xaxis.ticktext == ("layer2.0…ample.0",)

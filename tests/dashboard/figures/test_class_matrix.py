@@ -12,7 +12,8 @@ def test_cells_and_colour_range(theme):
     np.testing.assert_array_equal(cells.z, MATRIX.astype(np.float32))
     assert cells.z.dtype == np.float32
     assert (cells.zmin, cells.zmax) == (pytest.approx(0.4), pytest.approx(0.6))
-    assert cells.customdata[0, 2].tolist() == [0, 2]
+    assert cells.customdata is None
+    assert (cells.x, cells.y) == (("a", "b", "c"),) * 2, "where a label is tells the class of a clicked cell"
     assert figure.layout.yaxis.scaleanchor == "x"
 
 
@@ -35,6 +36,34 @@ def test_numbers_stand_in_their_cells():
 
 def test_many_classes_go_without_numbers():
     assert len(class_similarity(np.eye(30), [str(i) for i in range(30)]).data) == 2
+
+
+def of_many(classes):
+    matrix = np.random.default_rng(0).uniform(0.2, 0.6, (classes, classes))
+    np.fill_diagonal(matrix, 1.0)
+    return matrix, class_similarity(matrix, ["crane", "crane", *(f"a bird of kind {i}" for i in range(2, classes))])
+
+
+@pytest.mark.parametrize("classes", [60, 61])
+def test_with_more_than_sixty_classes_the_names_are_in_the_hover_alone(classes):
+    matrix, figure = of_many(classes)
+    many = classes > 60
+    assert (figure.layout.xaxis.showticklabels is False) == (figure.layout.yaxis.showticklabels is False) == many
+    cells = figure.data[0]
+    assert len(figure.data) == (1 if many else 2)
+    assert "%{y} and %{x}: %{z" in cells.hovertemplate
+    assert cells.x[:3] == ("crane (0)", "crane (1)", "a bird of kind 2")
+    assert (cells.xgap, cells.ygap) == ((0, 0) if many else (1, 1))
+    off = ~np.eye(classes, dtype=bool)
+    np.testing.assert_array_equal(cells.z[off], matrix[off].astype(np.float32))
+    assert np.isnan(np.diag(cells.z)).all() == many
+    assert cells.zmax < 0.6
+    assert np.diag(matrix).tolist() == [1.0] * classes, "what was given stays as it was"
+
+
+def test_a_thousand_classes_are_sent_in_seven_megabytes():
+    _, figure = of_many(1000)
+    assert len(figure.to_json()) < 7_000_000
 
 
 def test_a_class_without_a_path_has_empty_cells(theme):
