@@ -26,7 +26,8 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--cache-mb",
     default=1000,
     type=click.IntRange(50, 1_000_000),
-    help="Most that results on disk take that can be computed again; in memory it is a quarter of it, 256 MB at most.",
+    help="Most that results on disk take that can be computed again, but for one that is larger alone; in memory it "
+    "is a quarter of it, 256 MB at most.",
 )
 @click.option("--datasets-dir", type=_FOLDER, help="Folder of data set files; DETOUR_DATA if not given.")
 @click.option("--model", help="Own model, as package.module:factory.")

@@ -56,7 +56,8 @@ def _assemble(settings: Settings, services: Services) -> Dash:
     routing.follow_controls(app)
     for page in PAGES:
         page.register(app, services)
-    app.layout = frame.frame(tuple(page.LINK for page in PAGES), services.warning)
+    links = tuple(page.LINK for page in PAGES)
+    app.layout = lambda: frame.frame(links, services.notice())  # asked for by each page that is loaded
     frame.register(app, services)
     security.protect(app, settings)
     return app

@@ -23,7 +23,7 @@ class Settings:
         host: address the server listens on.
         allowed_hosts: further names a browser may call the server by.
         password: asked from every visitor, or None.
-        cache_bytes: most that files take together which can be computed again.
+        cache_bytes: most that files take together which can be computed again; one that is larger alone stays beside.
         redis: URL of the Redis server through which workers run the jobs, or None to run them on this machine.
         dask: address of the dask scheduler whose workers compute class paths, or None for this machine.
     """

@@ -6,11 +6,13 @@ import logging
 import threading
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import flask
 
 from dashboard.selection import Parsed, Selection, parse_fields, parse_query
 from dashboard.services.cache import ResultCache
+from dashboard.services.cache_limit import make_room, notice
 from dashboard.services.class_paths import NormalPaths
 from dashboard.services.classifiers import MODELS, Classifiers
 from dashboard.services.comparisons import Comparisons
@@ -81,7 +83,8 @@ class Services:
         regions: where in images a unit reacts.
         drawings: figures that were drawn before.
         jobs: long work in processes of its own; to be closed when the application ends.
-        warning: what visitors should know about this server, "" for nothing.
+        cache: folder of results that can be computed again.
+        warning: what visitors should know about this server since it was started, "" for nothing.
     """
 
     settings: Settings
@@ -101,6 +104,7 @@ class Services:
     estimates: Estimates
     regions: Regions
     drawings: Drawings
+    cache: Path
     warning: str = ""
 
     @classmethod
@@ -116,6 +120,7 @@ class Services:
             EngineError: if an own model or the Redis server cannot be used, or the package for a cluster is absent.
         """
         cache, warning = cache_folder(settings.data_dir)
+        make_room(cache, settings.cache_bytes)
         jobs = JobQueue.start(settings, kinds=kinds)
         try:
             uploads = Uploads(settings.data_dir / "uploads")
@@ -142,11 +147,16 @@ class Services:
                 phases=Phases(jobs, choices),
                 estimates=Estimates(choices, computations),
                 drawings=drawings,
+                cache=cache,
                 warning=warning,
             )
         except BaseException:  # also a signal to end: the queue has processes by now
             jobs.close()
             raise
+
+    def notice(self) -> str:
+        """What visitors should know about this server now, "" for nothing."""
+        return " ".join(filter(None, (self.warning, notice(self.cache))))
 
     def parse(self, search: str | None) -> Parsed:
         """Reads a query string."""

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import pickle
+import tempfile
 import threading
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
-from contextlib import AbstractContextManager, contextmanager
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
 from engine.errors import EngineError, InvalidInputError
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 # Shards handed out for each that is worked on: no worker waits for its next one, and memory holds only a few.
 _AHEAD = 2
@@ -44,20 +56,39 @@ class Parcel:
     """A value that was pickled once, and is unpickled once by each process.
 
     Attributes:
-        key: hash of the content.
-        content: the pickled value.
+        key: SHA-256 of the content.
+        content: the pickled value, or the file on this machine that holds it.
     """
 
     key: str
-    content: bytes
+    content: bytes | FilePath
 
     def open(self) -> Any:
-        """The value: the same object each time, until the process opens another parcel."""
+        """The value: the same object each time, until the process opens another parcel.
+
+        Raises:
+            EngineError: if the file is gone or is another one.
+        """
         with _OPENING:
             if self.key not in _OPENED:
+                value = pickle.loads(self._read())
                 _OPENED.clear()
-                _OPENED[self.key] = pickle.loads(self.content)
+                _OPENED[self.key] = value
             return _OPENED[self.key]
+
+    def _read(self) -> bytes:
+        if isinstance(self.content, bytes):
+            return self.content
+        try:
+            content = self.content.read_bytes()
+        except OSError as error:
+            raise EngineError(
+                f"{self.content}: what all shards have in common cannot be read ({error.strerror or error}). Leave the "
+                "file alone while the work goes on, and give it the work again."
+            ) from error
+        if hashlib.sha256(content).hexdigest() != self.key:
+            raise EngineError(f"{self.content}: expected what all shards have in common; something else was put there.")
+        return content
 
 
 _OPENING = threading.Lock()
@@ -67,6 +98,10 @@ _OPENED: dict[str, Any] = {}
 @contextmanager
 def shared(executor: Executor, value: object) -> Iterator[Any]:
     """What to give to the executor's tasks in place of ``value``; :func:`opened` turns it into the value there.
+
+    An executor that shares nothing itself has the value pickled with each task. The processes of a
+    ``ProcessPoolExecutor`` are on this machine: they read it from a temporary file, once each, however they were
+    started; the file is removed when the block ends.
 
     Raises:
         InvalidInputError: if the value cannot be pickled.
@@ -82,7 +117,29 @@ def shared(executor: Executor, value: object) -> Iterator[Any]:
             f"expected a model that can be sent to other processes; pickling it failed ({error}). "
             "Define its classes and functions at the top of a module."
         ) from error
-    yield Parcel(hashlib.sha256(content).hexdigest(), content)
+    file = _on_disk(content) if isinstance(executor, ProcessPoolExecutor) else None
+    try:
+        yield Parcel(hashlib.sha256(content).hexdigest(), file or content)
+    finally:
+        if file is not None:
+            with suppress(OSError):
+                file.unlink()
+
+
+def _on_disk(content: bytes) -> FilePath | None:
+    """A temporary file of that content, which other users cannot read; None where there is no room for it."""
+    file = None
+    try:
+        handle, name = tempfile.mkstemp(prefix="detour-", suffix=".shared")
+        file = FilePath(name)
+        with open(handle, "wb") as filled:
+            filled.write(content)
+        return file
+    except OSError as error:
+        log.warning("the model travels with each shard, for no file can hold it (%s)", error)
+        if file is not None:
+            file.unlink(missing_ok=True)
+        return None
 
 
 def opened(given: Any) -> Any:
@@ -123,7 +180,7 @@ def run_shards(
             room = _AHEAD * capacity()
             while waiting and len(pending) < room:
                 index = waiting.popleft()
-                pending[submit(index)] = index
+                pending[_handed_out(submit, index)] = index
             finished, _ = wait(pending, timeout=_MEANWHILE_EVERY, return_when=FIRST_COMPLETED)
             if not finished:
                 meanwhile()
@@ -134,6 +191,13 @@ def run_shards(
             future.cancel()
 
 
+def _handed_out(submit: Callable[[int], Future[T]], index: int) -> Future[T]:
+    try:
+        return submit(index)
+    except BrokenExecutor as error:  # a worker ended while no result was waited for
+        raise _lost_worker(error) from error
+
+
 def _result(future: Future[T]) -> T:
     try:
         return future.result()
@@ -142,6 +206,11 @@ def _result(future: Future[T]) -> T:
             "The executor cancelled a shard of images: was it shut down? Give it the work again."
         ) from error
     except BrokenExecutor as error:
-        raise EngineError(
-            f"A worker process ended in the middle of its work ({error}) Most often memory ran out; use fewer workers."
-        ) from error
+        raise _lost_worker(error) from error
+
+
+def _lost_worker(error: BrokenExecutor) -> EngineError:
+    return EngineError(
+        f"A worker process ended in the middle of its work ({str(error).rstrip('.')}). Most often memory ran out; "
+        "use fewer workers."
+    )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from app import main
 from dashboard.services import EXTENSION, cache_limit
-from dashboard.services.cache_limit import HALF_WAY_S, make_room, making_room
+from dashboard.services.cache_limit import HALF_WAY_S, IN_USE_S, make_room, making_room, notice
 from dashboard.services.class_paths import MARKED_EVERY_S
 from dashboard.services.jobs.queue import JobQueue
 from dashboard.settings import Settings
@@ -52,11 +52,13 @@ def test_what_remains_is_within_the_limit_and_was_used_last(files, limit, half_w
             path = put(cache / folder / f"{index}{suffix}", size, age)
             (guarded if suffix and half_way_age < HALF_WAY_S else made).append((age, size, path))
         make_room(cache, limit)
-        made.sort()
+        large = sorted(one for one in made if one[1] > limit)
+        assert [one for one in large if one[2].exists()] == large[:1], "the one that was used last"
+        made = sorted(one for one in made if one not in large)
         kept = [one for one in made if one[2].exists()]
         assert all(path.exists() for *_, path in guarded)
         assert kept == made[: len(kept)], "the newest"
-        held = sum(size for _, size, _ in guarded)
+        held = sum(size for _, size, _ in guarded if size <= limit)
         total = sum(size for _, size, _ in kept) + held
         assert total <= max(limit, held)
         if len(kept) < len(made):
@@ -64,10 +66,11 @@ def test_what_remains_is_within_the_limit_and_was_used_last(files, limit, half_w
 
 
 def test_a_cache_within_its_limit_stays_as_it_is(tmp_path):
-    old = put(tmp_path / "attacks" / "old", 100, 1e7)
+    old, new = put(tmp_path / "attacks" / "old", 50, 1e7), put(tmp_path / "new", 50, 10)
     make_room(tmp_path, 100)
     assert old.exists()
     make_room(tmp_path, 99)
+    assert new.exists()
     assert not old.exists()
     assert old.parent.is_dir()
     make_room(tmp_path / "not there", 0)
@@ -96,6 +99,80 @@ def test_files_that_vanish_or_cannot_be_deleted_are_no_error(tmp_path, monkeypat
     assert [stubborn.exists(), gone.exists(), last.exists()] == [True, False, True]
 
 
+def test_files_of_one_stem_stay_or_go_together(tmp_path):
+    paths = [put(tmp_path / "class-paths" / name, 30, age) for name, age in (("a.npz", 90), ("a.survey.npz", 80))]
+    bands = put(tmp_path / "class-paths" / "a.json", 1, 5)
+    namesake = put(tmp_path / "attacks" / "a.npz", 30, 40)
+    put(tmp_path / "b.npz", 30, 20)
+    make_room(tmp_path, 100)
+    assert all(path.exists() for path in [*paths, bands])
+    assert not namesake.exists(), "used later than the paths, but not than the bands beside them"
+    for path in [*paths, bands]:
+        os.utime(path, (1, 1))
+    make_room(tmp_path, 90)
+    assert not any(path.exists() for path in [*paths, bands])
+    assert (tmp_path / "b.npz").exists()
+
+
+def test_what_was_set_aside_does_not_live_on_with_what_took_its_place(tmp_path):
+    whole, damaged = put(tmp_path / "a.npz", 60, 5), put(tmp_path / "a.damaged", 60, 50)
+    make_room(tmp_path, 100)
+    assert [whole.exists(), damaged.exists()] == [True, False]
+
+
+@pytest.fixture
+def said(caplog, monkeypatch):
+    """What was logged of caches, from now on."""
+    monkeypatch.setattr(cache_limit, "_logged", set())
+    return lambda: [record.getMessage() for record in caplog.records if record.name == cache_limit.__name__]
+
+
+def test_a_result_that_alone_is_above_the_limit_stays_while_it_is_in_use(tmp_path, said):
+    limit = 3 * 2**20
+    large, bands = (
+        put(tmp_path / "class-paths" / "a.npz", 2 * limit, 50),
+        put(tmp_path / "class-paths" / "a.json", 9, 50),
+    )
+    others = [put(tmp_path / "attacks" / str(age), limit // 2, age) for age in (1, 100, 200)]
+    for _ in range(3):
+        make_room(tmp_path, limit)
+    assert large.exists()
+    assert bands.exists()
+    assert [path.exists() for path in others] == [True, True, False], "the others have the limit to themselves"
+    assert len(said()) == 1
+    for part in ("class-paths/a.npz", "limit of 3 MB", "takes 6 MB", "--cache-mb 10 or more"):
+        assert part in said()[0]
+    assert notice(tmp_path) == said()[0]
+    make_room(tmp_path, 10 * 2**20)
+    assert notice(tmp_path) == ""
+
+
+def test_of_several_above_the_limit_only_the_one_used_last_stays(tmp_path):
+    one, other = put(tmp_path / "a.npz", 200, 50), put(tmp_path / "b.npz", 300, 20)
+    mark_used(one)
+    make_room(tmp_path, 100)
+    assert [one.exists(), other.exists()] == [True, False]
+
+
+def test_one_above_the_limit_that_nobody_uses_any_more_goes(tmp_path):
+    large = put(tmp_path / "a.npz", 200, IN_USE_S + 60)
+    make_room(tmp_path, 100)
+    assert not large.exists()
+    assert notice(tmp_path) == ""
+
+
+def test_a_state_above_the_limit_is_resumed_from_and_drives_nothing_out(tmp_path, said):
+    other = put(tmp_path / "b.npz", 90, 500)
+    for age in (5, HALF_WAY_S + 60):
+        state = put(tmp_path / f"a{STATE}", 200, age)
+        make_room(tmp_path, 100)
+        assert state.exists()
+        assert other.exists()
+    put(tmp_path / f".a{STATE}.x1{PARTIAL}", 200, 1)
+    make_room(tmp_path, 100)
+    assert len(said()) == 1
+
+
 def test_several_may_make_room_at_once(tmp_path):
     for index in range(300):
         put(tmp_path / str(index), 10, index)
@@ -106,13 +183,13 @@ def test_several_may_make_room_at_once(tmp_path):
 
 def test_long_work_makes_room_now_and_then(tmp_path, monkeypatch):
     told = []
-    report = making_room(lambda *report: told.append(report), tmp_path, 0)
-    put(tmp_path / "a", 10, 10)
+    report = making_room(lambda *report: told.append(report), tmp_path, 10)
+    kept = [put(tmp_path / "a", 10, 10), put(tmp_path / "b", 10, 20)]
     report(0.1, "first")
-    assert list(tmp_path.iterdir())
+    assert all(path.exists() for path in kept)
     monkeypatch.setattr(cache_limit, "LOOK_EVERY_S", 0.0)
     report(0.2, "second")
-    assert not list(tmp_path.iterdir())
+    assert [path.exists() for path in kept] == [True, False]
     assert told == [(0.1, "first"), (0.2, "second")]
 
 
@@ -142,6 +219,30 @@ def test_the_server_keeps_its_class_paths_within_the_limit(new_app, tmp_path):
     assert all(file.exists() for file in work.files)
     assert sum(file.stat().st_size for file in cache.rglob("*") if file.is_file()) <= 300_000
     assert all(path.exists() for path in made), "what people made is not in the cache"
+
+
+def test_class_paths_above_the_limit_are_not_computed_again_and_the_pages_say_so(new_app):
+    first = new_app()
+    normal(first.server.extensions[EXTENSION])
+    layout = first.server.test_client().get("/_dash-layout").text
+    assert "--cache-mb" not in layout
+    limit = 1000
+    app = new_app(cache_bytes=limit)
+    services = app.server.extensions[EXTENSION]
+    work = normal(services)
+    file, bands = work.files[:2]
+    written = file.stat().st_ino
+    assert file.stat().st_size > limit
+    client = app.server.test_client()
+    end = time.monotonic() + 20
+    while "paths-" not in (layout := client.get("/_dash-layout").text):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert "start with --cache-mb" in layout
+    again = normal(new_app(cache_bytes=limit).server.extensions[EXTENSION])
+    assert again.files == work.files
+    assert file.stat().st_ino == written, "read, not computed again"
+    assert bands.exists()
 
 
 def test_files_of_what_pages_look_at_count_as_used(new_app):

@@ -1,5 +1,6 @@
 """The list of jobs in Redis does what the list in a file does, whoever changes it, and no change is lost."""
 
+import subprocess
 import threading
 import time
 
@@ -11,11 +12,15 @@ from dashboard.services.jobs import redis_table, transitions
 from dashboard.services.jobs.job import Submission
 from dashboard.services.jobs.processes import Identity
 from dashboard.services.jobs.redis_connection import connect
+from dashboard.services.jobs.redis_supervisor import WorkerSupervisor
 from dashboard.services.jobs.redis_table import RedisTable
+from dashboard.services.jobs.supervisor import LOOK_S
 from dashboard.services.jobs.table import JobListError, JobTable
 from dashboard.services.jobs.transitions import Owner
+from tests.dashboard.jobs.conftest import until
 from tests.dashboard.redis_parts import redis_server
 
+redis = pytest.importorskip("redis", reason="jobs on Redis need the package rq")
 pytestmark = pytest.mark.slow
 
 OWNER = Owner("machine|queue", Identity(1, 1.0))
@@ -203,3 +208,110 @@ def test_a_list_that_is_gone_is_an_error_for_who_cannot_make_one(server, tables,
     server.client().flushall()
     with pytest.raises(JobListError, match="has lost its list of jobs"):
         table.write(lambda db: None)
+
+
+def test_the_same_claim_has_the_same_answer_in_either_list(tables, tmp_path):
+    for table in (tables(), JobTable(tmp_path / "file", lambda db: None)):
+        first, second = enter(table, 1), enter(table, 2)
+        spawned = []
+
+        def claim(token, table=table, spawned=spawned):
+            def spawn(job_id, attempt):
+                spawned.append((job_id, attempt))
+                return Identity(1, 1.0)
+
+            return table.write(lambda db: transitions.start_next(db, OWNER, 9, spawn, token))
+
+        one = claim("a" * 32)
+        assert one[0] == first
+        assert claim("a" * 32) == one
+        table.write(lambda db, which=one: transitions.finish(db, *which, "{}", "manifest"))
+        assert claim("a" * 32) == one
+        other = claim("b" * 32)
+        assert other[0] == second
+        assert claim("b" * 32) == other
+        assert spawned == [one, other]
+        assert claim("c" * 32) is None
+
+
+@pytest.fixture
+def worker(tables, tmp_path):
+    """The thread of a worker whose jobs are processes that sleep; their attempts are in ``spawned``."""
+    spawned = []
+
+    def spawn(job_id, attempt):
+        process = subprocess.Popen(["sleep", "600"], start_new_session=True)
+        spawned.append(((job_id, attempt), process))
+        return process
+
+    supervisor = WorkerSupervisor(tables(), spawn)
+    supervisor.spawned = spawned
+    supervisor.start()
+    yield supervisor
+    supervisor.close()
+    assert all(process.poll() is not None for _, process in spawned)
+
+
+class LosesReplies:
+    """The script that keeps a change, on a bad line: the reply to the start of a job does not arrive, some times."""
+
+    def __init__(self, keep, is_carried_out, times):
+        self.keep, self.is_carried_out, self.times = keep, is_carried_out, times
+
+    def __call__(self, keys, arguments):
+        if self.times and any('"state": "running"' in str(part) for part in arguments):
+            self.times -= 1
+            if self.is_carried_out:
+                assert self.keep(keys, arguments) == 1
+            raise redis.TimeoutError("Timeout reading from socket")
+        return self.keep(keys, arguments)
+
+
+@pytest.mark.parametrize(("is_carried_out", "times"), [(True, 1), (False, 2)])
+def test_a_worker_that_does_not_hear_that_a_job_was_started_starts_no_second_one(tables, worker, is_carried_out, times):
+    seen = tables()
+    jobs = [enter(seen, number) for number in range(3)]
+    line = worker._table._keep = LosesReplies(worker._table._keep, is_carried_out, times)
+    worker.ask()
+
+    def under_way():
+        rows = seen.read(transitions.unfinished, [])
+        return [(row["id"], row["attempt"]) for row in rows if row["state"] == "running"]
+
+    until(lambda: line.times == 0 and worker._current)
+    until(lambda: len(worker._children) == 1)  # processes that the list knows nothing of are ended
+    time.sleep(3 * LOOK_S)
+    assert under_way() == [worker._current]
+    assert [worker._current] == [key for key, process in worker.spawned if process.poll() is None]
+    assert worker._current[0] == jobs[0]
+    assert len(worker.spawned) == (1 if is_carried_out else 1 + times)
+    assert not worker.wait(0)
+    seen.write(lambda db: transitions.ask_to_stop(db, jobs[0]))
+    assert worker.wait(30), "free for the next call"
+    assert [state for _, state, *_ in shown(seen)].count("queued") == 2
+    worker.ask()
+    until(lambda: [job_id for job_id, _ in under_way()] == [jobs[1]])
+
+
+def test_a_job_that_ended_before_its_worker_heard_of_its_start_was_this_call_s_job(tables, worker):
+    seen = tables()
+    jobs = [enter(seen, number) for number in range(2)]
+    keep = worker._table._keep
+
+    def ends_at_once(keys, arguments):
+        if not any('"state": "running"' in str(part) for part in arguments):
+            return keep(keys, arguments)
+        worker._table._keep = keep
+        assert keep(keys, arguments) == 1
+        (key, process), *_ = worker.spawned
+        seen.write(lambda db: transitions.finish(db, *key, "{}", "manifest"))
+        process.kill()
+        raise redis.ConnectionError("Connection closed by server.")
+
+    worker._table._keep = ends_at_once
+    worker.ask()
+    assert worker.wait(30)
+    assert len(worker.spawned) == 1
+    assert {label: state for label, state, *_ in shown(seen)} == {"job 0": "done", "job 1": "queued"}
+    assert worker._claim == ""
+    assert jobs[0] == worker.spawned[0][0][0]

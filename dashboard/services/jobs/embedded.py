@@ -6,6 +6,7 @@ import os
 import subprocess
 import uuid
 
+from dashboard.services.jobs.home import Residence
 from dashboard.services.jobs.job import Order
 from dashboard.services.jobs.launching import launch
 from dashboard.services.jobs.listed import ListedJobs
@@ -30,11 +31,15 @@ class EmbeddedBackend(ListedJobs):
             server: options of the server.
             kinds: importable module that holds the registry of kinds.
             processors: how many there are; those of this machine if None.
+
+        Raises:
+            JobListError: if the jobs belong to a Redis server and its workers.
         """
         self._server = server
         self._kinds = kinds
         self._threads = max(1, (processors or os.cpu_count() or 1) - 1)
         folder = server.data_dir / "jobs"
+        self._residence = Residence(folder)
         super().__init__(JobTable(folder, lambda db: refill(db, folder)))
         owner = Owner(uuid.uuid4().hex, identify(os.getpid()))
         self._supervisor = Supervisor(self._table, owner, self._threads, self._spawn)
@@ -47,6 +52,8 @@ class EmbeddedBackend(ListedJobs):
     def close(self) -> None:
         """Stops the jobs this server runs; they are interrupted. No process is left."""
         self._supervisor.close()
+        self._residence.close()
 
     def _spawn(self, job_id: str, attempt: str) -> subprocess.Popen:
-        return launch(Order(job_id, attempt, self._kinds, self._threads, self._server), self._files(job_id).log_file)
+        order = Order(job_id, attempt, self._kinds, self._threads, self._server)
+        return launch(order, self._files(job_id).log_file, keep_open=self._residence.handles)

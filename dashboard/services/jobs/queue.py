@@ -48,6 +48,9 @@ class JobQueue:
             settings: options of the server.
             kinds: importable module that holds a registry called ``kinds``.
             processors: how many there are; those of this machine if None.
+
+        Raises:
+            JobListError: if the jobs in the data directory belong to a Redis server and its workers.
         """
         return cls(load_kinds(kinds), EmbeddedBackend(settings, kinds, processors=processors))
 
@@ -61,8 +64,8 @@ class JobQueue:
             kinds: importable module that holds a registry called ``kinds``.
 
         Raises:
-            EngineError: if the optional packages are not there, the Redis server does not answer, or it keeps the
-                jobs of another data directory.
+            EngineError: if the optional packages are not there, the Redis server does not answer, it keeps the
+                jobs of another data directory, or an application without Redis runs the jobs of this one.
         """
         # Only where it is asked for: the packages are an optional extra.
         from dashboard.services.jobs.redis_backend import RedisBackend

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboard.services.jobs.listed import ListedJobs
-from dashboard.services.jobs.redis_connection import connect, package, require_answer
+from dashboard.services.jobs.redis_connection import connect, package, require_answer, shown
 from dashboard.services.jobs.redis_keeper import SILENT_S, Keeper
 from dashboard.services.jobs.redis_table import RedisTable
 from dashboard.services.jobs.refill import refill
@@ -31,14 +31,14 @@ class RedisBackend(ListedJobs):
             silent_s: after how long a job of which nothing is heard has ended.
 
         Raises:
-            EngineError: if the packages are not there, the Redis server does not answer, or its list belongs to
-                another data directory.
+            EngineError: if the packages are not there, the Redis server does not answer, its list belongs to
+                another data directory, or an application without Redis runs the jobs of this one.
         """
         folder = server.data_dir / "jobs"
         client = connect(url)
         package("rq")
         require_answer(client, url)
-        table = RedisTable(client, folder, lambda db: refill(db, folder))
+        table = RedisTable(client, folder, lambda db: refill(db, folder), address=shown(url))
         super().__init__(table)
         table.open()
         # RQ has a connection of its own: it stores bytes.

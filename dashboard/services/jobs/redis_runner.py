@@ -17,7 +17,7 @@ from dashboard.services.jobs.folders import JobFolder
 from dashboard.services.jobs.job import Order
 from dashboard.services.jobs.launching import launch
 from dashboard.services.jobs.redis_backend import QUEUE, serializer
-from dashboard.services.jobs.redis_connection import connect, require_answer
+from dashboard.services.jobs.redis_connection import connect, require_answer, shown
 from dashboard.services.jobs.redis_supervisor import WorkerSupervisor
 from dashboard.services.jobs.redis_table import RedisTable
 from dashboard.services.jobs.refill import refill
@@ -53,7 +53,8 @@ def work(server: Settings, url: str, *, kinds: str, threads: int) -> None:
         threads: how many threads a job may compute with.
 
     Raises:
-        EngineError: if the Redis server does not answer, or its list belongs to another data directory.
+        EngineError: if the Redis server does not answer, its list belongs to another data directory, or an
+            application without Redis runs the jobs of this one.
     """
     global _runner
     _runner = Runner(server, url, kinds, threads)
@@ -69,7 +70,7 @@ class Runner:
         folder = server.data_dir / "jobs"
         client = connect(url)
         require_answer(client, url)
-        self._table = RedisTable(client, folder, lambda db: refill(db, folder))
+        self._table = RedisTable(client, folder, lambda db: refill(db, folder), address=shown(url))
         self._table.open()
         self._supervisor = WorkerSupervisor(self._table, self._spawn)
         self._worker: _Worker | None = None

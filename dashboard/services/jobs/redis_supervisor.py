@@ -31,14 +31,14 @@ class WorkerSupervisor(Supervisor):
         owner = Owner(self._machine + uuid.uuid4().hex, identify(os.getpid()))
         super().__init__(table, owner, _SLOTS, spawn)
         self._vouch = lambda: table.renew(owner.name, VOUCHED_S)
-        self._asked = threading.Event()
+        self._claim = ""
         self._free = threading.Event()
         self._current: tuple[str, str] | None = None
 
     def ask(self) -> None:
-        """Lets the first waiting job start here, if there is one."""
+        """Lets the first waiting job start here, if there is one; one job, however often the list must be asked."""
         self._free.clear()
-        self._asked.set()
+        self._claim = uuid.uuid4().hex
         self.wake()
 
     def wait(self, seconds: float) -> bool:
@@ -57,9 +57,10 @@ class WorkerSupervisor(Supervisor):
         return busy
 
     def _start_waiting(self, rows: list[Row]) -> None:
-        if self._asked.is_set() and not self._closing.is_set():
-            self._current = self._table.write(self._start_next)
-            self._asked.clear()
+        if (claim := self._claim) and not self._closing.is_set():
+            # Where this raises, the job may have been started all the same, and only the answer been lost.
+            self._current = self._table.write(lambda db: self._start_next(db, claim))
+            self._claim = ""
             if self._current is None:
                 self._free.set()
 

@@ -70,7 +70,13 @@ class RedisTable:
     """Reads and changes the list of jobs; as :class:`dashboard.services.jobs.table.JobTable`."""
 
     def __init__(
-        self, client: Any, folder: Path, refill: Action[None] | None = None, *, patience_s: float = 0.0
+        self,
+        client: Any,
+        folder: Path,
+        refill: Action[None] | None = None,
+        *,
+        patience_s: float = 0.0,
+        address: str = "",
     ) -> None:
         """Uses the list on a server; nothing is sent yet.
 
@@ -79,11 +85,13 @@ class RedisTable:
             folder: holds a folder per job; the same one, by whatever path, on every machine.
             refill: lists what a fresh list can know from the folders; without it, a list that is gone is an error.
             patience_s: how long a change waits for a server that does not answer.
+            address: of the server, without a password: it is written in the folder.
         """
         self.folder = folder
         self._client = client
         self._refill = refill
         self._patience_s = patience_s
+        self._address = address
         self._fetch = client.register_script(_FETCH)
         self._keep = client.register_script(_KEEP)
         self._mirror = Mirror()
@@ -93,10 +101,10 @@ class RedisTable:
         """Makes sure that the list is that of the folder, and begins one where there is none.
 
         Raises:
-            JobListError: if it is another's, or cannot be used.
+            JobListError: if it is another's, an application without Redis has one too, or it cannot be used.
         """
         with self._as_list_errors():
-            claim(self._client, _HOME, self.folder)
+            claim(self._client, _HOME, self.folder, self._address)
         self.read(lambda db: None, None)
 
     def close(self) -> None:
@@ -207,7 +215,7 @@ class RedisTable:
         """Begins a list with what the folders tell, unless somebody else does meanwhile."""
         if self._refill is None:
             raise JobListError("The Redis server has lost its list of jobs; the application lists them anew.")
-        claim(self._client, _HOME, self.folder)
+        claim(self._client, _HOME, self.folder, self._address)
         fresh, found = Mirror(), {}
         # Results are compared with their checksums, which takes its time: others need not wait for it.
         fresh.change(self._refill, found.update)

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dashboard.services.jobs import transitions
@@ -134,13 +134,13 @@ class Supervisor:
             if started is None:
                 return
 
-    def _start_next(self, db: sqlite3.Connection) -> tuple[str, str] | None:
+    def _start_next(self, db: sqlite3.Connection, claim: str = "") -> tuple[str, str] | None:
         def spawn(job_id: str, attempt: str) -> Identity:
             child = self._spawn(job_id, attempt)
             self._children[job_id, attempt] = child
             return identify(child.pid)
 
-        return transitions.start_next(db, self._owner, self._slots, spawn)
+        return transitions.start_next(db, self._owner, self._slots, spawn, claim)
 
     def _follow(self, rows: list[Row]) -> None:
         """Notices processes that ended, and servers that are gone."""
@@ -233,7 +233,9 @@ def end_without_word(table: JobList, row: Row, state: transitions.State, error: 
     folder.drop_partial(row["attempt"])
 
 
-def spawn_with(command: list[str], environment: dict[str, str], log_file: Path) -> subprocess.Popen:
+def spawn_with(
+    command: list[str], environment: dict[str, str], log_file: Path, keep_open: Sequence[int] = ()
+) -> subprocess.Popen:
     """Starts a process in a group of its own, so that it can be ended with all it starts; it speaks to a file."""
     log_file.parent.mkdir(parents=True, exist_ok=True)
     with open(log_file, "ab") as output:
@@ -243,5 +245,6 @@ def spawn_with(command: list[str], environment: dict[str, str], log_file: Path) 
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            pass_fds=keep_open,
             start_new_session=True,
         )

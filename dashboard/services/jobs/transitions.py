@@ -132,7 +132,7 @@ def ask_to_stop(db: sqlite3.Connection, job_id: str) -> Job:
 
 
 def start_next(
-    db: sqlite3.Connection, owner: Owner, slots: int, spawn: Callable[[str, str], Identity]
+    db: sqlite3.Connection, owner: Owner, slots: int, spawn: Callable[[str, str], Identity], claim: str = ""
 ) -> tuple[str, str] | None:
     """Starts the first waiting job if a slot is free.
 
@@ -144,16 +144,21 @@ def start_next(
         owner: who follows the job.
         slots: how many may run at once, on whichever server.
         spawn: starts the process of a job's attempt.
+        claim: random, of whoever wants one job; where the answer was lost and it asks again, the answer is the same,
+            though the job may have ended. "" for nobody in particular.
 
     Returns:
         the job's id and its attempt, or None if none was started.
     """
+    if (started := _started_for(db, claim)) is not None:
+        return started
     if db.execute("SELECT count(*) FROM jobs WHERE state = 'running'").fetchone()[0] >= slots:
         return None
     row = db.execute("SELECT id FROM jobs WHERE state = 'queued' ORDER BY queued, rowid LIMIT 1").fetchone()
     if row is None:
         return None
-    attempt, server = uuid.uuid4().hex, owner.process
+    # Each process has an attempt of its own: one whose start was not noted must not take itself for the next.
+    attempt, server = claim + uuid.uuid4().hex, owner.process
     try:
         process = spawn(row["id"], attempt)
     except OSError as error:
@@ -168,6 +173,14 @@ def start_next(
         (time.time(), attempt, process.pid, process.created, owner.name, server.pid, server.created, row["id"]),
     )
     return row["id"], attempt
+
+
+def _started_for(db: sqlite3.Connection, claim: str) -> tuple[str, str] | None:
+    """The job that was started for a claim, and its attempt."""
+    if not claim:
+        return None
+    row = db.execute("SELECT id, attempt FROM jobs WHERE substr(attempt, 1, ?) = ?", (len(claim), claim)).fetchone()
+    return None if row is None else (row["id"], row["attempt"])
 
 
 def adopt(db: sqlite3.Connection, row: Row, owner: Owner) -> None:
