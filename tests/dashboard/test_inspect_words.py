@@ -183,7 +183,7 @@ def test_a_line_against_an_empty_class_path_is_left_out(client, services, monkey
     monkeypatch.setattr(type(services.normal_paths), "ask", lambda *_: SimpleNamespace(error=None, normal=normal))
     figure = draw(client, cards.RANK_1, paths=True)[cards.RANK_1.part("graph")]["figure"]
     assert "clean" not in [trace.get("name") for trace in figure["data"]]
-    assert f"clean: {start} has no class path" in str(figure["layout"]["annotations"])
+    assert f"no class path:<br>clean: {start}" in str(figure["layout"]["annotations"])
 
 
 def test_a_pinned_image_is_named_with_its_class_and_drawn_as_a_third_bar(client, services):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import plotly.graph_objects as go
 from dash import Dash, Input
@@ -11,6 +11,7 @@ from dashboard.components.figure_card import Nothing, register_card
 from dashboard.figures.bundles import ADVERSARIAL, CLEAN
 from dashboard.figures.density import density_per_layer
 from dashboard.figures.images import image_figure, perturbation_figure
+from dashboard.figures.labels import shorten
 from dashboard.figures.path_graph import path_graph
 from dashboard.figures.probabilities import top_probabilities
 from dashboard.figures.regions import heat_over
@@ -135,11 +136,17 @@ def _similarity_of_rank(rank: int) -> Draw:
             band=normal.bands[rank],
             theme=theme,
             band_images=normal.band_images,
-            notes=[f"{name}: {class_name} has no class path" for name, class_name in without.items()],
+            notes=_notes(without),
             **lines,
         )
 
     return draw
+
+
+def _notes(without: Mapping[str, str]) -> list[str]:
+    """Which lines are left out, short enough for the narrowest card."""
+    each = [f"{name}: {shorten(class_name, 18)}" for name, class_name in without.items()]
+    return ["no class path:", *each] if each else []
 
 
 def _without_path(normal: Normal, subjects: dict[str, Subject | None], rank: int) -> dict[str, str]:
