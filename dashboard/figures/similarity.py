@@ -93,7 +93,7 @@ def pair_similarity(
     figure = new_figure(theme, bargap=0.35, showlegend=classes is not None)
     figure.add_trace(bars)
     figure.update_xaxes(showgrid=False, title_text="layer", **layer_ticks(layers))
-    figure.update_yaxes(title_text="Jaccard similarity", range=[0, 1.05], tickvals=[0, 0.25, 0.5, 0.75, 1])
+    figure.update_yaxes(title_text="Jaccard similarity", range=[0, 1.15], tickvals=[0, 0.25, 0.5, 0.75, 1])
     return figure
 
 

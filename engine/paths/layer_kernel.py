@@ -126,8 +126,7 @@ def _select_for(total, error, largest, weights, patch, sign, theta, scratch):  #
             break
         # those that were above the limit were too few; what is above this was above it when rounded, too
         high, limit = np.float64(limit) * (1 + ROUNDING), np.float32(limit * np.float32(0.5))
-    is_certain = mark_largest(values, found, high, threshold, error, marks)
-    if error > 0 and not (is_certain and reached >= threshold + error):
+    if not mark_largest(values, found, high, threshold, error, marks) and error > 0:
         return -1
     taken = 0
     for m in range(found):
