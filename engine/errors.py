@@ -13,6 +13,10 @@ class InvalidInputError(EngineError):
     """A value, an image or a setting is out of its range or of the wrong form."""
 
 
+class DamagedFileError(InvalidInputError):
+    """A file written by this program no longer holds what was written; its content can be computed again."""
+
+
 class UnsupportedOperationError(EngineError):
     """A model contains an operation for which no path rule is defined, or cannot be traced."""
 

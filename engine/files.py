@@ -19,6 +19,8 @@ DAMAGED_ARCHIVE = (
 #: How the name of a file ends that is not whole yet, and that of a state which stopped work resumes from.
 PARTIAL = ".partial"
 STATE = ".part.npz"
+#: How that of a file ends which was found damaged.
+DAMAGED = ".damaged"
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -35,6 +37,12 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def set_aside(path: Path) -> None:
+    """Renames a damaged file, so that what it should hold is computed again; one that has just gone is no matter."""
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(path, path.with_suffix(DAMAGED))
 
 
 def mark_used(path: Path) -> None:

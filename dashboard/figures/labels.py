@@ -29,7 +29,10 @@ def shorten(text: object, limit: int) -> str:
 def unique_labels(names: Sequence[str]) -> list[str]:
     """One escaped label per name, in order; names that occur more than once get their index: `crane (134)`."""
     times = Counter(names)
-    return [plain(name if times[name] == 1 else f"{name} ({index})") for index, name in enumerate(names)]
+    labels = [name if times[name] == 1 else f"{name} ({index})" for index, name in enumerate(names)]
+    if len(set(labels)) < len(labels):  # somebody has such a name already
+        labels = [f"{name} ({index})" for index, name in enumerate(names)]
+    return [plain(label) for label in labels]
 
 
 def layer_ticks(layers: Sequence[str]) -> dict[str, Any]:

@@ -32,11 +32,6 @@ def normal_or_wait(services: Services, selection: Selection) -> Normal:
     return work.normal
 
 
-def known_classes(class_paths: ClassPaths) -> np.ndarray:
-    """The classes that have a path: the model classifies at least one of their training images correctly."""
-    return np.flatnonzero(class_paths.counts > 0)
-
-
 def missing_note(class_paths: ClassPaths) -> str | None:
     """Which classes have no path, and why; None when all have one."""
     missing = [class_paths.class_names[index] for index in np.flatnonzero(class_paths.counts == 0)]

@@ -11,20 +11,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.files import PARTIAL, STATE
+from engine.files import DAMAGED, PARTIAL, STATE
 from engine.progress import Progress
 
 log = logging.getLogger(__name__)
 
-# What another process writes, or resumes from, is left alone while it is as fresh as this; it counts all the same.
+# What another process writes, or resumes from, is left alone while it is as fresh as this.
 HALF_WAY = (PARTIAL, STATE)
 HALF_WAY_S = 60.0
 # A job looks so often, however often it reports.
 LOOK_EVERY_S = 5.0
 # Nobody is told to compute for hours again what he used within this time, though it alone is above the limit.
 IN_USE_S = 7 * 24 * 3600.0
-# How the name of a file ends that was set aside: it is of no use to the result that has its place.
-_DAMAGED = ".damaged"
 _MB = 2**20
 
 # What was last said of a cache, and what was said ever.
@@ -60,7 +58,8 @@ def make_room(cache: Path, limit: int) -> None:
     A file's time of modification says when it was used; :func:`engine.files.mark_used` sets it. Files of one folder
     and stem, as ``a.npz`` and ``a.json``, are one result: they stay or go together. A result that alone is above the
     limit would go each time and be computed again each time. The one of them that was used last, within
-    :data:`IN_USE_S`, therefore stays and is not counted: all others keep to the limit, as if it were not there.
+    :data:`IN_USE_S`, therefore stays and is not counted, nor is one so large that is still being written: all others
+    keep to the limit, as if they were not there.
     That is logged once, and :func:`notice` says it.
 
     Several processes may do this at once. Files that vanish meanwhile or cannot be deleted are no error.
@@ -111,7 +110,8 @@ def _results(cache: Path) -> Iterable[_Result]:
                 about = path.lstat()
                 half_way = now - about.st_mtime < HALF_WAY_S and name.endswith(HALF_WAY)
                 # A temporary file is called as what it will be, with a full stop before.
-                stem = name if name.endswith(_DAMAGED) else name.lstrip(".").partition(".")[0]
+                # One set aside is of no use to the result that has its place.
+                stem = name if name.endswith(DAMAGED) else name.lstrip(".").partition(".")[0]
                 found.setdefault(Path(folder, stem), []).append((path, about.st_size, about.st_mtime_ns, half_way))
     for key, files in found.items():
         sizes = {path: size for path, size, *_ in files}

@@ -20,7 +20,7 @@ from dashboard.services.classifiers import Classifiers, LoadedClassifier
 from engine.errors import Cancelled, EngineError
 from engine.files import mark_used, write_atomically
 from engine.paths.aggregation import ClassPaths
-from engine.paths.class_paths import class_paths_once
+from engine.paths.class_paths import class_paths_once, with_sound_file
 from engine.paths.cluster import check_usable
 from engine.paths.extraction import EffectivePath
 from engine.paths.survey import SURVEYED, ClassSurvey, survey_once
@@ -174,8 +174,13 @@ class NormalPaths:
         loaded = self._classifiers.get(model)
         loaded.classifier.require_sound()
         self._classifiers.wait_for_kernels()
-        module = copy.deepcopy(loaded.classifier.module)  # pages go on using the other one meanwhile
         file = class_paths_file(self._cache, loaded, theta)
+        return with_sound_file(file, lambda: self._compute_from(file, loaded, theta, work, progress))
+
+    def _compute_from(
+        self, file: FilePath, loaded: LoadedClassifier, theta: float, work: Work, progress: Progress
+    ) -> Normal:
+        module = copy.deepcopy(loaded.classifier.module)  # pages go on using the other one meanwhile
         bands_file, survey_file = file.with_suffix(".json"), file.with_suffix(SURVEYED)
         class_paths = class_paths_once(
             module,

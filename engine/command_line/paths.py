@@ -11,7 +11,7 @@ import click
 from engine.command_line.options import class_paths_file, class_paths_for, load_for, on_cluster, output_file
 from engine.command_line.printing import progress_bar, verb
 from engine.errors import InvalidInputError
-from engine.paths.class_paths import save_class_paths
+from engine.paths.class_paths import save_class_paths, with_sound_file
 from engine.paths.extraction import EffectivePath
 from engine.paths.survey import SURVEYED, ClassSurvey, survey_once
 
@@ -61,12 +61,16 @@ def classes(model: str, theta: float, n_images: int | None, output: Path | None,
     Work that is stopped goes on where it was when the same command is given again.
     """
     classifier, data = load_for(model)
-    found = class_paths_for(classifier, data, theta, n_images, cluster)
-    if output is not None:
-        save_class_paths(output, found)
-    kept = class_paths_file(classifier, data, theta, n_images).with_suffix(SURVEYED)
-    with progress_bar("comparing") as report:
-        survey = survey_once(found, file=kept, progress=report)
+    file = class_paths_file(classifier, data, theta, n_images)
+
+    def surveyed() -> ClassSurvey:
+        found = class_paths_for(classifier, data, theta, n_images, cluster)
+        if output is not None:
+            save_class_paths(output, found)
+        with progress_bar("comparing") as report:
+            return survey_once(found, file=file.with_suffix(SURVEYED), progress=report)
+
+    survey = with_sound_file(file, surveyed)
     return {
         "model": classifier.name, "theta": theta, "images": int(survey.counts.sum()),
         "overall density": survey.density(),
@@ -92,6 +96,8 @@ def _rows(survey: ClassSurvey) -> list[dict[str, object]]:
     """The matrix, by name; classes of one name have their number beside it."""
     times = Counter(survey.class_names)
     names = [name if times[name] == 1 else f"{name} ({label})" for label, name in enumerate(survey.class_names)]
+    if len(set(names)) < len(names):  # somebody has such a name already
+        names = [f"{name} ({label})" for label, name in enumerate(survey.class_names)]
     return [
         {"class": name, **dict(zip(names, row, strict=True))}
         for name, row in zip(names, survey.similarity.tolist(), strict=True)

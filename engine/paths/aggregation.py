@@ -33,7 +33,7 @@ _LARGE = 1 << 31
 ReadShard = Callable[[int], tuple[torch.Tensor, np.ndarray]]
 
 
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ClassPaths:
     """The class paths of a data set.
 

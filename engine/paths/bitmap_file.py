@@ -13,7 +13,7 @@ from typing import BinaryIO, Literal
 
 import numpy as np
 
-from engine.errors import InvalidInputError
+from engine.errors import DamagedFileError
 from engine.network.operations import LayerShape
 from engine.paths.aggregation import ClassPaths, id_space
 from engine.paths.bitmaps import Bitmap, BitmapIds, bitmap_of, is_wide, read_bitmap
@@ -67,7 +67,7 @@ class BitmapFile:
         """Maps the file and reads its index.
 
         Raises:
-            InvalidInputError: if the file is absent, shortened, of another kind, or its index damaged.
+            DamagedFileError: if the file is absent, shortened, of another kind, or its index damaged.
         """
         self.file = file
         try:
@@ -87,7 +87,7 @@ class BitmapFile:
         """Reads a bitmap; checks it the first time.
 
         Raises:
-            InvalidInputError: if its bytes are not those that were written.
+            DamagedFileError: if its bytes are not those that were written.
         """
         wide = is_wide(_space(part, self.index.shapes[layer]))
         place = self._place(part, layer, label)
@@ -196,7 +196,7 @@ def _space(part: Stored, shape: LayerShape) -> int:
     return id_space(shape) if part == "synapses" else shape.n_neurons
 
 
-def _damaged(file: FilePath, what: object) -> InvalidInputError:
-    return InvalidInputError(
+def _damaged(file: FilePath, what: object) -> DamagedFileError:
+    return DamagedFileError(
         f"{file}: expected class paths written by this program; {what}. Delete this file, and they are computed again."
     )

@@ -111,7 +111,7 @@ class ClassPathStore:
         """One set of a class path, not to be changed.
 
         Raises:
-            InvalidInputError: if its bytes in the file are not those that were written.
+            DamagedFileError: if its bytes in the file are not those that were written.
         """
         key = (part, layer, label)
         known = self._recent.get(key)

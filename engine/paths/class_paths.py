@@ -5,20 +5,19 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import os
 import time
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
-from engine.errors import InvalidInputError
-from engine.files import STATE, mark_used
+from engine.errors import DamagedFileError, InvalidInputError
+from engine.files import STATE, mark_used, set_aside
 from engine.network.classifiers import classifier_key
 from engine.network.state import evaluating
 from engine.paths.aggregation import ClassPaths, ReadShard, ShardWork, Union, is_large, shard_size, shards_elsewhere
@@ -29,6 +28,8 @@ from engine.progress import Progress, silent
 from engine.version import VERSION
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _SAVE_EVERY = 5.0  # seconds between two states on disk
 _SAVE_SHARE = 10  # more, times what the last one took
@@ -159,8 +160,7 @@ def class_paths_once(
             kept, _ = _load(file)
         except InvalidInputError as error:
             log.warning("computing class paths again: %s", error)
-            with contextlib.suppress(FileNotFoundError):  # another process has just made room
-                os.replace(file, file.with_suffix(".damaged"))
+            set_aside(file)
         else:
             mark_used(file)
             return kept
@@ -178,6 +178,17 @@ def class_paths_once(
             progress=progress,
         )
     return save_class_paths(file, found)
+
+
+def with_sound_file(file: FilePath, work: Callable[[], T]) -> T:
+    """Does work that begins with :func:`class_paths_once`. Large class paths are read as they are needed: where they
+    turn out to be damaged only then, the file is set aside and the work done once more."""
+    try:
+        return work()
+    except DamagedFileError as error:
+        log.warning("computing class paths again: %s", error)
+        set_aside(file)
+        return work()
 
 
 def save_class_paths(file: FilePath, found: ClassPaths, extra: Mapping[str, object] | None = None) -> ClassPaths:

@@ -31,6 +31,8 @@ SUM_ERROR = (BLOCK + 2) * 2.0**-24 * 1.01
 SMALLEST = 1e-25
 #: A little more than the largest relative rounding of float32.
 ROUNDING = 2.0**-23
+#: Below this, roundings of float32 are no longer relative.
+NORMAL = 2.0**-126
 #: How often the limit is halved before all positive contributions are looked at.
 HALVINGS = 24
 
@@ -115,7 +117,7 @@ def _select_for(total, error, largest, weights, patch, sign, theta, scratch):  #
     found, reached = 0, 0.0
     for halving in range(HALVINGS):
         # the last time, and where float32 is too small or too narrow for the products, all positive ones
-        every = halving == HALVINGS - 1 or not 0 < limit < np.inf
+        every = halving == HALVINGS - 1 or not NORMAL < limit < np.inf
         found = _above(products, np.float32(-1) if every else limit, marks, words, busy, places)
         reached = 0.0
         for m in range(found):

@@ -63,7 +63,11 @@ class Threads:
                     index, part = waiting.popleft()
                 except IndexError:  # another has taken the last
                     return
-                results[index] = work(part)
+                try:
+                    results[index] = work(part)
+                except BaseException:
+                    waiting.clear()
+                    raise
 
         helpers = [self._executor.submit(take) for _ in range(self.count - 1)]
         try:

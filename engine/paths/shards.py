@@ -101,7 +101,7 @@ def shared(executor: Executor, value: object) -> Iterator[Any]:
 
     An executor that shares nothing itself has the value pickled with each task. The processes of a
     ``ProcessPoolExecutor`` are on this machine: they read it from a temporary file, once each, however they were
-    started; the file is removed when the block ends.
+    started; the file is removed when the block ends, and left in the temporary folder if this process is killed.
 
     Raises:
         InvalidInputError: if the value cannot be pickled.

@@ -20,7 +20,7 @@ from engine.progress import Progress, silent, span
 log = logging.getLogger(__name__)
 
 #: Pairs of classes times synapses of the network, up to which every pair is counted: ten classes of an ImageNet-size
-#: AlexNet, a thousand of LeNet-5. Class paths hold a few hundredths of the synapses, so that this takes seconds and a
+#: AlexNet, 450 of LeNet-5. Class paths hold a few hundredths of the synapses, so that this takes seconds and a
 #: gigabyte at most.
 EXACT_PAIRS = 50_000_000_000
 #: How the name of its file ends; it lies beside that of the class paths.
@@ -186,6 +186,9 @@ def survey_once(class_paths: ClassPaths, *, file: FilePath, progress: Progress =
         class_paths: of at least one class.
         file: beside that of the class paths, and named by the same content.
         progress: as for :func:`survey`.
+
+    Raises:
+        DamagedFileError: if the file of the class paths is damaged.
     """
     if file.exists():
         try:
@@ -198,7 +201,10 @@ def survey_once(class_paths: ClassPaths, *, file: FilePath, progress: Progress =
             mark_used(file)
             return kept
     found = survey(class_paths, progress=progress)
-    found.save(file)
+    try:
+        found.save(file)
+    except OSError as error:
+        log.warning("the survey of class paths is not kept, the next start makes it again: %s", error)
     return found
 
 

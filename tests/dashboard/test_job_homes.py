@@ -92,10 +92,29 @@ def test_the_address_is_the_one_that_was_used_last(folder):
     assert read_mark(folder).key == database.kept["key"]
 
 
+def test_a_list_on_another_server_is_left_alone(folder):
+    claim(Database(), "key", folder, ADDRESS)
+    moved = Database()
+    with pytest.raises(JobListError, match=rf"is kept by {ADDRESS}, and redis://h:1/0 has none.*delete .*{MARK}"):
+        claim(moved, "key", folder, "redis://h:1/0")
+    assert not moved.kept
+    claim(moved, "key", folder, ADDRESS)  # the same server, which has lost what it kept
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"\xff\xfe"])
+def test_a_damaged_mark_is_named(tmp_path, folder, content):
+    folder.mkdir()
+    (folder / MARK).write_bytes(content)
+    for begin in (lambda: Residence(folder), lambda: claim(Database(), "key", folder, ADDRESS)):
+        with pytest.raises(JobListError, match=f"{MARK} is damaged.*Delete it"):
+            begin()
+
+
 def test_jobs_of_applications_without_redis_do_not_go_to_redis(tmp_path, folder):
     one, other = open_queue(tmp_path), open_queue(tmp_path)
     database = Database()
-    named = rf"without --redis \(process {os.getpid()} on {platform.node()}\) runs the jobs in .*End it and them first"
+    who = rf"the last to start was process {os.getpid()} on {platform.node()}"
+    named = rf"without --redis \({who}\) runs the jobs in .*End it and them first"
     for queue in (one, other):
         with pytest.raises(JobListError, match=named):
             claim(database, "key", folder, ADDRESS)
@@ -243,7 +262,7 @@ def test_no_application_and_no_worker_takes_jobs_that_run_without_redis(server, 
     with server_process(tmp_path) as first:
         job = only_submits.submit("sleep", {"seconds": 600}, label="runs")
         pid = running(only_submits, job).pid
-        with pytest.raises(EngineError, match=rf"An application without --redis \(process {first.pid} on .* runs the"):
+        with pytest.raises(EngineError, match=rf"\(the last to start was process {first.pid} on .* runs the"):
             redis_queue(tmp_path, server.url)
         told = CliRunner().invoke(main, ["--redis", server.url, "--data-dir", str(tmp_path)])
         assert told.exit_code == 1

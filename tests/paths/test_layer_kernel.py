@@ -11,7 +11,7 @@ from engine import EffectivePath
 from engine.paths import layer_selection
 from tests.paths.reference import select
 
-SCALES = (1e-42, 1e-30, 1e-3, 1.0, 1e10)
+SCALES = (1e-42, 1e-38, 1e-30, 1e-3, 1.0, 1e10)
 
 
 def contributions(weights, values):
@@ -74,6 +74,17 @@ def test_contributions_over_many_magnitudes_keep_their_order(scale, theta):
     values = np.full(700, 0.25, np.float32)  # products of the smallest vanish in float32, not in float64
     parts = contributions(weights, values)
     assert selected(weights, values, theta) == sorted(select(list(enumerate(parts)), theta))
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e-21, 1e-22, 1e-23])
+def test_products_that_float32_holds_by_a_few_digits_keep_their_order(scale):
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        weights = (random.random(800) * scale).astype(np.float32)
+        values = (random.random(800) * scale).astype(np.float32)
+        parts = contributions(weights, values)
+        for theta in (0.1, 0.3):
+            assert selected(weights, values, theta) == sorted(select(list(enumerate(parts)), theta))
 
 
 @pytest.mark.parametrize("n_equal", [3, 64, 65, 500])

@@ -13,6 +13,7 @@ from engine.errors import Cancelled, InvalidInputError
 from engine.network.operations import LayerShape
 from engine.paths import bitmap_file, similarity_sample
 from engine.paths.bitmap_store import ClassPathStore
+from engine.paths.class_paths import with_sound_file
 from engine.paths.similarity_sample import draw
 from engine.paths.survey import ClassSurvey, survey, survey_once
 
@@ -260,6 +261,31 @@ def test_a_damaged_survey_is_made_again(tmp_path, caplog):
             assert_equal(survey_once(class_paths, file=file), first)
         assert "surveying class paths again" in caplog.text
         assert_equal(ClassSurvey.load(file), first)
+
+
+def test_class_paths_found_damaged_when_they_are_read_are_computed_again(stored, tmp_path, caplog):
+    class_paths, file = stored
+    written, times = bytearray(file.read_bytes()), []
+    written[int(bitmap_file.BitmapFile(file).index.entries["begin"][0, 0, 0]) + 4] ^= 1  # the index is sound
+
+    def work():
+        times.append(1)
+        if not file.exists():
+            ClassPathStore.write(file, class_paths)
+        with ClassPathStore.open(file) as store:
+            return survey(store.class_paths(), exact_pairs=1 << 50)
+
+    file.write_bytes(written)
+    assert_equal(with_sound_file(file, work), survey(class_paths, exact_pairs=1 << 50))
+    assert len(times) == 2
+    assert "computing class paths again" in caplog.text
+    assert file.with_suffix(".damaged").read_bytes() == written
+
+
+def test_a_survey_that_cannot_be_kept_is_there_all_the_same(tmp_path, caplog):
+    class_paths = nested(3)
+    assert_equal(survey_once(class_paths, file=tmp_path / "absent" / "survey.npz"), survey(class_paths))
+    assert "is not kept" in caplog.text
 
 
 def test_a_survey_of_other_class_paths_is_not_taken(tmp_path):

@@ -45,12 +45,20 @@ def read_mark(folder: Path) -> Mark | None:
     """The mark of a folder of jobs, or None where their list is not on Redis.
 
     Raises:
+        JobListError: if it is damaged.
         OSError: if it cannot be read.
     """
     try:
         key, _, address = (folder / MARK).read_text(encoding="utf-8").partition("\n")
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except UnicodeDecodeError:
+        key, address = "", ""
+    if not key.strip():
+        raise JobListError(
+            f"{folder / MARK} is damaged: it should say which Redis server keeps the list of these jobs. Delete it, "
+            "and start with the --redis that they belong to, or without one if there is none any more."
+        )
     return Mark(key.strip(), address.strip())
 
 
@@ -121,14 +129,19 @@ def empty(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def set_list_aside(folder: Path) -> None:
+def set_list_aside(folder: Path, key: str) -> None:
     """Renames the list that applications without Redis have left: Redis has another, which goes on.
 
-    Who runs the jobs without Redis again later then lists them anew from their folders.
+    Who runs the jobs without Redis again later then lists them anew from their folders. Several processes may do this
+    at once.
+
+    Args:
+        folder: of the jobs.
+        key: of the mark; the files' new names have it, the same for all who do this.
     """
-    aside = f"{LIST}.before-redis-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    aside = f"{LIST}.before-redis-{key}"
     for suffix in ("-wal", "-shm", ""):  # the list itself last: what is left of a crash is found again
-        if (folder / (LIST + suffix)).exists():
+        with suppress(FileNotFoundError):
             os.replace(folder / (LIST + suffix), folder / (aside + suffix))
 
 
@@ -155,8 +168,9 @@ def _require_no_mark(folder: Path) -> None:
 
 def _occupied(folder: Path, handle: int) -> str:
     who = os.pread(handle, 500, 0).decode("utf-8", "replace").strip()
+    named = f" (the last to start was {who})" if who else ""
     return (
-        f"An application without --redis{f' ({who})' if who else ''} runs the jobs in {folder}, or was killed and they "
+        f"An application without --redis{named} runs the jobs in {folder}, or was killed and they "
         "run on; through Redis they would be run a second time. End it and them first, start without --redis, or give "
         "another --data-dir."
     )

@@ -35,6 +35,12 @@ def claim(client: Any, key: str, folder: Path, address: str = "") -> None:
         with empty(folder):
             _mark(file, address)
     mark = read_mark(folder)
+    if mark is not None and client.get(key) is None and address and mark.address not in ("", address):
+        raise JobListError(
+            f"The list of the jobs in {folder} is kept by {mark.address}, and {address} has none: with both, jobs "
+            f"would run twice. Give --redis {mark.address}, or another --data-dir. If that server is gone for good, "
+            f"or has moved without its data, end its workers, delete {file} and start again."
+        )
     if mark is not None:
         client.set(key, mark.key, nx=True)
     if mark is None or client.get(key) != mark.key:
@@ -42,7 +48,7 @@ def claim(client: Any, key: str, folder: Path, address: str = "") -> None:
             f"This Redis database keeps the jobs of another data directory than {folder.parent}. Give the --data-dir "
             "that all machines share, or another database: the number at the end of the URL."
         )
-    set_list_aside(folder)
+    set_list_aside(folder, mark.key)
     if address not in ("", mark.address):
         with suppress(OSError):  # the old one will do
             write_atomically(file, lambda partial: partial.write_text(f"{mark.key}\n{address}\n", encoding="utf-8"))
