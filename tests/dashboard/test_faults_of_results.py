@@ -47,7 +47,7 @@ def test_caches_of_garbage_are_set_aside_and_computed_again(tmp_path, monkeypatc
         first = study(queue)
         before = until(lambda: summary(browser))
     files = {file: arrays(file) for file in cache.rglob("*.npz")}
-    assert len(files) == 2, "class paths and one attack"
+    assert len(files) == 3, "class paths, their survey and one attack"
     for file in [*files, *cache.rglob("*.json")]:
         file.write_bytes(b"\x07 this is no result " * 100)
     with served(tmp_path, kinds=REAL_KINDS) as browser:
@@ -76,8 +76,8 @@ def test_the_same_seed_gives_the_same_result_whatever_the_number_of_workers(tmp_
             kept.append([arrays(file) for file in sorted((home / "cache").rglob("*.npz"))])
             browser.unharmed()
     assert reports[0] == reports[1] == reports[2]
-    for other in kept[1:]:  # class paths and attacked images
-        assert len(other) == len(kept[0]) == 2
+    for other in kept[1:]:  # class paths, their survey and attacked images
+        assert len(other) == len(kept[0]) == 3
         for mine, theirs in zip(kept[0], other, strict=True):
             assert all(np.array_equal(array, theirs[name]) for name, array in mine.items())
 
