@@ -8,6 +8,7 @@ import sys
 import time
 
 from engine.errors import InvalidInputError
+from engine.files import write_atomically
 from engine.registry import Entry, Registry
 
 
@@ -20,7 +21,7 @@ def sleep(settings, folder, progress, context):
     for step in range(done, steps):
         progress(step / steps, f"step {step} of {steps}")
         time.sleep(0.05)
-        state.write_text(str(step + 1))
+        write_atomically(state, lambda partial, done=step + 1: partial.write_text(str(done)))  # it may die meanwhile
     (folder / "begun.txt").unlink()
     (folder / "answer.txt").write_text("forty-two" * 100)
     return {"steps": steps, "resumed_at": done, "niceness": os.nice(0), "pid": os.getpid()}

@@ -83,7 +83,9 @@ def test_a_job_that_died_with_its_server_is_interrupted_at_once(queues, only_sub
         interrupted = queue.job(job.id)
         assert (interrupted.state, "run it again" in interrupted.error) == ("interrupted", True)
         assert not list(tmp_path.rglob("begun.txt"))
-        assert ended(queue, queue.run_again(job.id)).summary["resumed_at"] > 0
+        again = ended(queue, queue.run_again(job.id))
+        assert again.state == "done", (again.error, queue.log(again.id))
+        assert again.summary["resumed_at"] > 0
 
 
 def test_a_process_number_that_was_used_again_is_not_taken_for_the_job(queues, only_submits, tmp_path):
