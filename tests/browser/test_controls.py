@@ -93,6 +93,20 @@ def test_waiting_dims_figures_and_says_so_in_words(visit):
     assert float(seen["shown"]) > 0.9
 
 
+def test_a_click_on_the_matrix_chooses_its_two_classes(visit):
+    page = visit("/classes")
+    expect(page.locator("#classes-pair-numbers")).to_contain_text("similarity", timeout=60_000)
+    cells = page.locator("#classes-matrix-graph .nsewdrag").first.bounding_box()
+    place = cells["x"] + cells["width"] * 0.75, cells["y"] + cells["height"] * 0.25  # column 7, row 2 of ten
+    page.mouse.move(*place)
+    expect(page.locator("#classes-matrix-graph .hoverlayer .hovertext")).to_contain_text("2 and 7")
+    page.mouse.click(*place)
+    expect(page.locator("#classes-pair-numbers")).to_contain_text("2 and 7")
+    expect(page.locator("#classes-first")).to_have_value("2")
+    expect(page.locator("#classes-second")).to_have_value("7")
+    assert "pair=2-7" in page.url
+
+
 def test_the_lists_of_classes_show_the_pair_and_one_change_is_enough(visit):
     page = visit("/classes")
     expect(page.locator("#classes-pair-numbers")).to_contain_text("similarity", timeout=60_000)
