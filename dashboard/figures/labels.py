@@ -5,12 +5,13 @@ escaped. Category axes merge equal names (ImageNet has two classes called "crane
 """
 
 import html
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from engine.names import told_apart
 
 Series = Mapping[str, float] | Sequence[float] | npt.NDArray[np.floating]
 
@@ -28,11 +29,7 @@ def shorten(text: object, limit: int) -> str:
 
 def unique_labels(names: Sequence[str]) -> list[str]:
     """One escaped label per name, in order; names that occur more than once get their index: `crane (134)`."""
-    times = Counter(names)
-    labels = [name if times[name] == 1 else f"{name} ({index})" for index, name in enumerate(names)]
-    if len(set(labels)) < len(labels):  # somebody has such a name already
-        labels = [f"{name} ({index})" for index, name in enumerate(names)]
-    return [plain(label) for label in labels]
+    return [plain(label) for label in told_apart(names)]
 
 
 def layer_ticks(layers: Sequence[str]) -> dict[str, Any]:

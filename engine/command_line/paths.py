@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import click
 from engine.command_line.options import class_paths_file, class_paths_for, load_for, on_cluster, output_file
 from engine.command_line.printing import progress_bar, verb
 from engine.errors import InvalidInputError
+from engine.names import told_apart
 from engine.paths.class_paths import save_class_paths, with_sound_file
 from engine.paths.extraction import EffectivePath
 from engine.paths.survey import SURVEYED, ClassSurvey, survey_once
@@ -94,10 +94,7 @@ def _how_exact(survey: ClassSurvey) -> str:
 
 def _rows(survey: ClassSurvey) -> list[dict[str, object]]:
     """The matrix, by name; classes of one name have their number beside it."""
-    times = Counter(survey.class_names)
-    names = [name if times[name] == 1 else f"{name} ({label})" for label, name in enumerate(survey.class_names)]
-    if len(set(names)) < len(names):  # somebody has such a name already
-        names = [f"{name} ({label})" for label, name in enumerate(survey.class_names)]
+    names = told_apart(survey.class_names, taken=["class"])
     return [
         {"class": name, **dict(zip(names, row, strict=True))}
         for name, row in zip(names, survey.similarity.tolist(), strict=True)

@@ -8,6 +8,7 @@ import pytest
 from dashboard.application import create_app
 from dashboard.services import EXTENSION
 from dashboard.settings import Settings
+from tests.dashboard.redis_parts import Farm, running_redis
 
 
 def close(app):
@@ -46,6 +47,27 @@ def services(app):
 def drawn_anew(services, monkeypatch):
     """No figure is kept: what it is drawn from is changed behind the services' back."""
     monkeypatch.setattr(services.drawings, "_identity", lambda search: None)
+
+
+@pytest.fixture(scope="module")
+def one_redis(tmp_path_factory):
+    with running_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_server(one_redis):
+    """A real Redis server that holds nothing yet."""
+    one_redis.client().flushall()
+    return one_redis
+
+
+@pytest.fixture
+def farm(tmp_path, redis_server):
+    """Queues on that server, and workers."""
+    made = Farm(tmp_path, redis_server)
+    yield made
+    made.close()
 
 
 @pytest.fixture

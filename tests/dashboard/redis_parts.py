@@ -65,7 +65,7 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server(folder):
+def running_redis(folder):
     """A server that ends with the context; skips where there is none to be had, unless DETOUR_REQUIRE_REDIS is set."""
     pytest.importorskip("rq", reason="jobs on Redis need the package rq")
     if shutil.which("redis-server") is None:

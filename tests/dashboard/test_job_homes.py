@@ -21,7 +21,7 @@ from dashboard.serving import serve
 from dashboard.settings import Settings
 from engine.errors import EngineError
 from tests.dashboard.jobs.conftest import KINDS, ended, gone, open_queue, running, server_process, until
-from tests.dashboard.redis_parts import Farm, end, redis_queue, redis_server, start_worker
+from tests.dashboard.redis_parts import end, redis_queue, start_worker
 
 ADDRESS = "redis://somewhere:6379/3"
 
@@ -194,34 +194,15 @@ def test_a_list_that_applications_without_redis_left_is_set_aside(tmp_path, fold
 # With a real server, and workers and jobs in processes of their own
 
 
-@pytest.fixture(scope="module")
-def one_server(tmp_path_factory):
-    with redis_server(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
-@pytest.fixture
-def server(one_server):
-    one_server.client().flushall()
-    return one_server
-
-
-@pytest.fixture
-def farm(tmp_path, server):
-    made = Farm(tmp_path, server)
-    yield made
-    made.close()
-
-
 @pytest.mark.slow
-def test_jobs_on_redis_are_run_once_and_taken_over_when_it_is_gone(farm, server, tmp_path, folder):
+def test_jobs_on_redis_are_run_once_and_taken_over_when_it_is_gone(farm, redis_server, tmp_path, folder):
     queue = farm.queue(workers=False)
     worker = farm.worker()
     job = queue.submit("sleep", {"seconds": 3}, label="runs")
     waiting = queue.submit("quick", {"n": 1}, label="waits")
     running(queue, job)
     for _ in range(2):
-        with pytest.raises(EngineError, match=f"Start with --redis {server.url}, or with another --data-dir"):
+        with pytest.raises(EngineError, match=f"Start with --redis {redis_server.url}, or with another --data-dir"):
             JobQueue.start(Settings(data_dir=tmp_path), kinds=KINDS)
         queue.close()  # no application follows the jobs any more, but a worker does
     later = farm.queue(workers=False)
@@ -239,7 +220,7 @@ def test_jobs_on_redis_are_run_once_and_taken_over_when_it_is_gone(farm, server,
         states = {one.id: one.state for one in alone.jobs()}
         assert states == {job.id: "done", waiting.id: "done", left.id: "interrupted"}
         with pytest.raises(EngineError, match="another data directory"):  # it was not gone for good
-            redis_queue(tmp_path, server.url)
+            redis_queue(tmp_path, redis_server.url)
     finally:
         alone.close()
 
@@ -256,15 +237,15 @@ def only_submits(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_no_application_and_no_worker_takes_jobs_that_run_without_redis(server, only_submits, tmp_path, folder):
+def test_no_application_and_no_worker_takes_jobs_that_run_without_redis(redis_server, only_submits, tmp_path, folder):
     from dashboard.services.jobs.redis_worker import main
 
     with server_process(tmp_path) as first:
         job = only_submits.submit("sleep", {"seconds": 600}, label="runs")
         pid = running(only_submits, job).pid
         with pytest.raises(EngineError, match=rf"\(the last to start was process {first.pid} on .* runs the"):
-            redis_queue(tmp_path, server.url)
-        told = CliRunner().invoke(main, ["--redis", server.url, "--data-dir", str(tmp_path)])
+            redis_queue(tmp_path, redis_server.url)
+        told = CliRunner().invoke(main, ["--redis", redis_server.url, "--data-dir", str(tmp_path)])
         assert told.exit_code == 1
         assert "Error: An application without --redis" in told.output
         assert read_mark(folder) is None
@@ -272,11 +253,11 @@ def test_no_application_and_no_worker_takes_jobs_that_run_without_redis(server, 
         first.wait()
     assert not gone(pid)
     with pytest.raises(EngineError, match="was killed and they run on"):
-        redis_queue(tmp_path, server.url)
+        redis_queue(tmp_path, redis_server.url)
     os.kill(pid, signal.SIGKILL)
     until(lambda: gone(pid))
-    queue = redis_queue(tmp_path, server.url)
-    worker = start_worker(tmp_path, server.url)
+    queue = redis_queue(tmp_path, redis_server.url)
+    worker = start_worker(tmp_path, redis_server.url)
     try:
         assert queue.job(job.id).state == "interrupted"
         assert ended(queue, queue.submit("quick", {}, label="after")).state == "done"

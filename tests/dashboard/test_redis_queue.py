@@ -47,28 +47,9 @@ from tests.dashboard.jobs.test_queue import (  # noqa: F401
     test_the_order_of_settings_does_not_matter_their_values_do,
     test_the_process_is_light_and_limited_to_its_threads,
 )
-from tests.dashboard.redis_parts import Farm, end, redis_queue, redis_server
+from tests.dashboard.redis_parts import end, redis_queue
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def one_server(tmp_path_factory):
-    with redis_server(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
-@pytest.fixture
-def server(one_server):
-    one_server.client().flushall()
-    return one_server
-
-
-@pytest.fixture
-def farm(tmp_path, server):
-    made = Farm(tmp_path, server)
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -204,12 +185,12 @@ def test_two_servers_and_two_workers_run_equal_jobs_once(farm):
         assert sum("started" in line for line in other.log(job_id)) == 1
 
 
-def test_calls_that_rq_loses_are_made_up_for_and_too_many_do_no_harm(farm, server):
+def test_calls_that_rq_loses_are_made_up_for_and_too_many_do_no_harm(farm, redis_server):
     queue = farm.queue(workers=False)
     jobs = [queue.submit("quick", {"n": n}, label=str(n)) for n in range(3)]
-    until(lambda: server.client().llen("rq:queue:detour") == 3)
-    for key in server.client().keys("rq:*"):
-        server.client().delete(key)
+    until(lambda: redis_server.client().llen("rq:queue:detour") == 3)
+    for key in redis_server.client().keys("rq:*"):
+        redis_server.client().delete(key)
     farm.worker()
     for job in jobs:
         assert ended(queue, job).state == "done"
@@ -219,13 +200,13 @@ def test_calls_that_rq_loses_are_made_up_for_and_too_many_do_no_harm(farm, serve
     assert queue.job(job.id).state == "cancelled"
 
 
-def test_nothing_that_a_browser_sent_reaches_rq_and_no_password_a_command_line(farm, server):
+def test_nothing_that_a_browser_sent_reaches_rq_and_no_password_a_command_line(farm, redis_server):
     queue = farm.queue(workers=False)
     queue.submit("quick", {"secret": "browser"}, label="browser")
-    client = server.client()
+    client = redis_server.client()
     calls = until(lambda: client.lrange("rq:queue:detour", 0, -1))
     for call in calls:
-        stored = connect(server.url, as_text=False).hgetall(f"rq:job:{call}")
+        stored = connect(redis_server.url, as_text=False).hgetall(f"rq:job:{call}")
         assert b"browser" not in b"".join(stored.values())
         name, instance, args, kwargs = json.loads(zlib.decompress(stored[b"data"]))
         assert (name, instance, args, kwargs) == ("dashboard.services.jobs.redis_runner.run_next", None, [], {})
@@ -235,29 +216,29 @@ def test_nothing_that_a_browser_sent_reaches_rq_and_no_password_a_command_line(f
     assert "redis://" not in command
 
 
-def test_a_job_outlives_a_redis_server_that_is_started_again(farm, server):
+def test_a_job_outlives_a_redis_server_that_is_started_again(farm, redis_server):
     queue = farm.queue()
     job = queue.submit("sleep", {"seconds": 6}, label="long")
     pid = running(queue, job).pid
-    server.stop()
+    redis_server.stop()
     with pytest.raises(EngineError, match="Redis server cannot be used"):
         queue.job(job.id)
     assert queue.jobs() == []
     time.sleep(1)
-    server.start()
+    redis_server.start()
     done = ended(queue, job)
     assert (done.state, done.summary["pid"], done.summary["resumed_at"]) == ("done", pid, 0)
     assert ended(queue, queue.submit("quick", {}, label="after"), 90).state == "done", farm.said()
 
 
-def test_a_redis_server_that_forgets_gets_its_list_from_the_results(farm, server):
+def test_a_redis_server_that_forgets_gets_its_list_from_the_results(farm, redis_server):
     queue = farm.queue()
     done = ended(queue, queue.submit("quick", {"n": 1}, label="Keeps its label"))
     spoilt = ended(queue, queue.submit("quick", {"n": 2}, label="spoilt"))
     flip(queue.result(spoilt) / "deep" / "answer.txt")
     job = queue.submit("sleep", {"seconds": 5}, label="runs")
     pid = running(queue, job).pid
-    server.client().flushall()
+    redis_server.client().flushall()
     states = {one.id: one.state for one in queue.jobs()}
     assert states == {done.id: "done", spoilt.id: "interrupted", job.id: "interrupted"}
     found = queue.job(done.id)
@@ -279,16 +260,16 @@ def test_a_damaged_result_is_set_aside_and_computed_again(queue, tmp_path):
     assert (queue.result(again) / "deep" / "answer.txt").read_text() == "12"
 
 
-def test_another_data_directory_is_refused(farm, server, tmp_path):
+def test_another_data_directory_is_refused(farm, redis_server, tmp_path):
     farm.queue(workers=False)
     other = tmp_path / "other"
     other.mkdir()
     with pytest.raises(EngineError, match=r"another data directory than .*other\. Give the --data-dir that all"):
-        redis_queue(other, server.url)
+        redis_queue(other, redis_server.url)
     assert not list((other / "jobs").iterdir())
 
 
-def test_a_server_says_what_is_wrong_with_its_redis(tmp_path, server, monkeypatch):
+def test_a_server_says_what_is_wrong_with_its_redis(tmp_path, redis_server, monkeypatch):
     with pytest.raises(EngineError, match=r"redis://127\.0\.0\.1:1/0 cannot be used .*start it, or give another"):
         Services.create(Settings(data_dir=tmp_path, redis="redis://:secret@127.0.0.1:1/0"), kinds=KINDS)
     for wrong in ("http://127.0.0.1", "127.0.0.1:6379", "redis://host:port/0", "redis://127.0.0.1/x?db=y"):
@@ -296,40 +277,40 @@ def test_a_server_says_what_is_wrong_with_its_redis(tmp_path, server, monkeypatc
             Services.create(Settings(data_dir=tmp_path, redis=wrong), kinds=KINDS)
     monkeypatch.setitem(sys.modules, "redis", None)
     with pytest.raises(EngineError, match=r'pip install "rq>=3,<4"'):
-        Services.create(Settings(data_dir=tmp_path, redis=server.url), kinds=KINDS)
+        Services.create(Settings(data_dir=tmp_path, redis=redis_server.url), kinds=KINDS)
 
 
-def test_passwords_are_not_shown(server):
+def test_passwords_are_not_shown(redis_server):
     assert shown("redis://me:secret@host:1/2?password=secret") == "redis://host:1/2"
     with pytest.raises(InvalidInputError) as caught:
         connect("http://me:secret@host/")
     assert "secret" not in str(caught.value)
 
 
-def test_silence_while_redis_is_away_does_not_count(farm, server, monkeypatch):
+def test_silence_while_redis_is_away_does_not_count(farm, redis_server, monkeypatch):
     monkeypatch.setattr(redis_keeper, "LOOK_S", 0.1)
     queue = farm.queue(workers=False, silent_s=3.0)
     worker = farm.worker()
     job = queue.submit("sleep", {"seconds": 20}, label="long")
     running(queue, job)
-    server.stop()
+    redis_server.stop()
     time.sleep(VOUCHED_S + 2)
-    server.start()
+    redis_server.start()
     assert ended(queue, job, 90).state == "done", (farm.said(), worker.poll())
 
 
 QUERY = "?model=lenet5-digits&attack=fgsm&epsilon=0.2&pairs=20&where=after&top=0.2"
 
 
-def test_the_documented_command_runs_a_study_that_the_application_asked_for(server, tmp_path):
-    services = Services.create(Settings(data_dir=tmp_path, datasets_dir=tmp_path, redis=server.url))
+def test_the_documented_command_runs_a_study_that_the_application_asked_for(redis_server, tmp_path):
+    services = Services.create(Settings(data_dir=tmp_path, datasets_dir=tmp_path, redis=redis_server.url))
     command = ["-m", "dashboard.services.jobs.redis_worker", "--data-dir", str(tmp_path), "--datasets-dir"]
     worker = subprocess.Popen(
         [sys.executable, *command, str(tmp_path), "--threads", "1"],
-        cwd=ROOT, env=os.environ | {"DETOUR_REDIS": server.url}, stderr=subprocess.PIPE, text=True,
+        cwd=ROOT, env=os.environ | {"DETOUR_REDIS": redis_server.url}, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
-        assert worker.stderr.readline() == f"This worker runs jobs of {server.url}; Ctrl-C stops it.\n"
+        assert worker.stderr.readline() == f"This worker runs jobs of {redis_server.url}; Ctrl-C stops it.\n"
         threading.Thread(target=worker.stderr.read, daemon=True).start()
         job = services.sensitivity.submit(services.select(QUERY))
         done = ended(services.jobs, job, 90)
@@ -363,7 +344,7 @@ def test_the_option_of_the_application_reaches_its_settings(monkeypatch, tmp_pat
     assert [settings.redis for settings in found] == ["redis://x"]
 
 
-def test_a_worker_says_in_one_sentence_why_it_does_not_start(server, tmp_path):
+def test_a_worker_says_in_one_sentence_why_it_does_not_start(redis_server, tmp_path):
     result = CliRunner().invoke(main, ["--redis", "redis://127.0.0.1:1/0", "--data-dir", str(tmp_path)])
     assert result.exit_code == 1
     assert "Error: The Redis server at redis://127.0.0.1:1/0 cannot be used" in result.output

@@ -18,7 +18,6 @@ from dashboard.services.jobs.supervisor import LOOK_S
 from dashboard.services.jobs.table import JobListError, JobTable
 from dashboard.services.jobs.transitions import Owner
 from tests.dashboard.jobs.conftest import until
-from tests.dashboard.redis_parts import redis_server
 
 redis = pytest.importorskip("redis", reason="jobs on Redis need the package rq")
 pytestmark = pytest.mark.slow
@@ -26,20 +25,13 @@ pytestmark = pytest.mark.slow
 OWNER = Owner("machine|queue", Identity(1, 1.0))
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with redis_server(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
 @pytest.fixture
-def tables(server, tmp_path):
+def tables(redis_server, tmp_path):
     """Opens the list as several processes would."""
-    server.client().flushall()
     opened = []
 
     def open_one(**options):
-        opened.append(RedisTable(connect(server.url), tmp_path / "jobs", lambda db: None, **options))
+        opened.append(RedisTable(connect(redis_server.url), tmp_path / "jobs", lambda db: None, **options))
         opened[-1].open()
         return opened[-1]
 
@@ -100,8 +92,10 @@ def shown(table):
         max_size=25,
     )
 )
-def test_two_processes_and_a_list_in_redis_say_what_one_list_in_a_file_says(tables, server, tmp_path_factory, steps):
-    server.client().flushall()
+def test_two_processes_and_a_list_in_redis_say_what_one_list_in_a_file_says(
+    tables, redis_server, tmp_path_factory, steps
+):
+    redis_server.client().flushall()
     several = [tables(), tables()]
     file = JobTable(tmp_path_factory.mktemp("file"), lambda db: None)
     for what, number, who in steps:
@@ -152,10 +146,10 @@ def test_what_is_read_changes_nothing(tables):
     assert shown(one) == shown(other)
 
 
-def test_a_writer_that_dies_holds_the_others_up_for_a_while_only(tables, server, monkeypatch):
+def test_a_writer_that_dies_holds_the_others_up_for_a_while_only(tables, redis_server, monkeypatch):
     monkeypatch.setattr(redis_table, "LOCK_S", 1.0)
     table = tables()
-    assert server.client().set(redis_table._LOCK, "of a process that was killed", px=1500)
+    assert redis_server.client().set(redis_table._LOCK, "of a process that was killed", px=1500)
     enter(table, 1)
     assert len(shown(table)) == 1
 
@@ -174,10 +168,10 @@ def test_a_change_that_took_too_long_is_refused_where_another_came_first(tables,
     assert [label for label, *_ in shown(slow)] == [label for label, *_ in shown(quick)] == ["job 2"]
 
 
-def test_a_server_that_lost_its_last_seconds_is_read_anew(tables, server):
+def test_a_server_that_lost_its_last_seconds_is_read_anew(tables, redis_server):
     table = tables()
     kept, lost = enter(table, 1), enter(table, 2)
-    client = server.client()
+    client = redis_server.client()
     before = (client.hgetall(redis_table._ROWS), client.zrange(redis_table._CHANGES, 0, -1, withscores=True))
     table.write(lambda db: transitions.ask_to_stop(db, kept))
     table.write(lambda db: transitions.ask_to_stop(db, lost))
@@ -185,15 +179,15 @@ def test_a_server_that_lost_its_last_seconds_is_read_anew(tables, server):
         client.delete(key)
     client.hset(redis_table._ROWS, mapping=before[0])
     client.zadd(redis_table._CHANGES, dict(before[1]))
-    server.stop()
-    server.start()
+    redis_server.stop()
+    redis_server.start()
     assert [state for _, state, *_ in shown(table)] == ["queued", "queued"]
 
 
-def test_a_change_waits_for_a_server_that_is_started_again_where_it_was_told_to(tables, server):
+def test_a_change_waits_for_a_server_that_is_started_again_where_it_was_told_to(tables, redis_server):
     patient, hasty = tables(patience_s=30.0), tables()
-    server.stop()
-    starting = threading.Timer(1.5, server.start)
+    redis_server.stop()
+    starting = threading.Timer(1.5, redis_server.start)
     starting.start()
     with pytest.raises(JobListError, match="start the server and try again"):
         enter(hasty, 1)
@@ -202,10 +196,10 @@ def test_a_change_waits_for_a_server_that_is_started_again_where_it_was_told_to(
     assert [label for label, *_ in shown(hasty)] == ["job 2"]
 
 
-def test_a_list_that_is_gone_is_an_error_for_who_cannot_make_one(server, tables, tmp_path):
+def test_a_list_that_is_gone_is_an_error_for_who_cannot_make_one(redis_server, tables, tmp_path):
     tables()
-    table = RedisTable(connect(server.url), tmp_path / "jobs")
-    server.client().flushall()
+    table = RedisTable(connect(redis_server.url), tmp_path / "jobs")
+    redis_server.client().flushall()
     with pytest.raises(JobListError, match="has lost its list of jobs"):
         table.write(lambda db: None)
 
