@@ -7,6 +7,9 @@ from pathlib import Path
 
 import platformdirs
 
+#: Folder of a data directory with all that can be computed again, and nothing else.
+CACHE = "cache"
+
 
 def data_directory() -> Path:
     """The user's data directory: the environment variable ``DETOUR_HOME``, else the platform's place for "detour".

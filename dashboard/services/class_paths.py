@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import logging
 import threading
@@ -20,18 +19,14 @@ from dashboard.services.classifiers import Classifiers, LoadedClassifier
 from engine.errors import Cancelled, EngineError
 from engine.files import mark_used, write_atomically
 from engine.paths.aggregation import ClassPaths
-from engine.paths.class_paths import class_paths_once, with_sound_file
+from engine.paths.class_paths import class_paths_file, class_paths_once, with_sound_file
 from engine.paths.cluster import check_usable
 from engine.paths.extraction import EffectivePath
 from engine.paths.survey import SURVEYED, ClassSurvey, survey_once
 from engine.progress import Progress, span
-from engine.version import VERSION as ENGINE_VERSION
 
 log = logging.getLogger(__name__)
 
-# Changes when what is stored, or how it is computed, does.
-VERSION = 1
-FOLDER = "class-paths"
 BAND_IMAGES = 200
 BAND_BATCH = 20
 KEPT_IN_MEMORY = 8
@@ -174,7 +169,7 @@ class NormalPaths:
         loaded = self._classifiers.get(model)
         loaded.classifier.require_sound()
         self._classifiers.wait_for_kernels()
-        file = class_paths_file(self._cache, loaded, theta)
+        file = class_paths_file(self._cache, loaded.classifier.key, loaded.dataset.key, theta)
         return with_sound_file(file, lambda: self._compute_from(file, loaded, theta, work, progress))
 
     def _compute_from(
@@ -213,13 +208,6 @@ def _mark(work: Work) -> None:
         work.marked = work.asked
         for file in work.files:
             mark_used(file)
-
-
-def class_paths_file(cache: FilePath, loaded: LoadedClassifier, theta: float) -> FilePath:
-    """Where the class paths of a classifier at a θ are kept; ``cache`` is the server's."""
-    parts = (VERSION, ENGINE_VERSION, loaded.classifier.key, loaded.dataset.key, f"{theta:.6g}")
-    digest = hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:32]
-    return cache / FOLDER / f"paths-{digest}.npz"
 
 
 def _measure(module: torch.nn.Module, loaded: LoadedClassifier, class_paths: ClassPaths, progress: Progress) -> _Bands:

@@ -9,11 +9,10 @@ import tempfile
 from pathlib import Path
 
 from engine.errors import InvalidInputError
+from engine.locations import CACHE
 
 log = logging.getLogger(__name__)
 
-#: Folder of a data directory with all that can be computed again, and nothing else.
-CACHE = "cache"
 _REMEDY = "Make it writable, or start with another --data-dir."
 
 

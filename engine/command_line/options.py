@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,11 @@ from engine.datasets.catalogue import dataset_of
 from engine.datasets.dataset import Dataset
 from engine.detection.study import Plan
 from engine.errors import EngineError, InvalidInputError
-from engine.locations import data_directory
+from engine.locations import CACHE, data_directory
 from engine.network.classifiers import Classifier, load_classifier
 from engine.paths.aggregation import ClassPaths
-from engine.paths.class_paths import class_paths_once
+from engine.paths.class_paths import class_paths_file, class_paths_once
 from engine.paths.cluster import check_usable
-from engine.version import VERSION
 
 
 def output_file(suffix: str) -> click.Path:
@@ -73,7 +71,7 @@ def class_paths_for(
     classifier: Classifier, data: Dataset, theta: float, limit: int | None = None, cluster: str | None = None
 ) -> ClassPaths:
     """The class paths of a classifier's training images, kept in the user's data directory."""
-    file = class_paths_file(classifier, data, theta, limit)
+    file = class_paths_kept(classifier, data, theta, limit)
     with progress_bar("class paths") as report:
         return class_paths_once(
             classifier.module, data.train, classifier.classes, file=file, theta=theta, limit=limit, cluster=cluster,
@@ -81,11 +79,9 @@ def class_paths_for(
         )  # fmt: skip
 
 
-def class_paths_file(classifier: Classifier, data: Dataset, theta: float, limit: int | None = None) -> Path:
-    """Where these class paths are kept; what was found of them is kept beside."""
-    parts = (VERSION, classifier.key, data.key, theta, limit)
-    name = hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:32]
-    return data_directory() / "cache" / "class-paths" / f"classes-{name}.npz"
+def class_paths_kept(classifier: Classifier, data: Dataset, theta: float, limit: int | None = None) -> Path:
+    """Where these class paths are kept, for the application too; what was found of them is kept beside."""
+    return class_paths_file(data_directory() / CACHE, classifier.key, data.key, theta, limit)
 
 
 def plans_of(names: tuple[str, ...]) -> tuple[Plan, ...]:
@@ -95,7 +91,7 @@ def plans_of(names: tuple[str, ...]) -> tuple[Plan, ...]:
 
 def attack_folder() -> Path:
     """Where attacked images are kept."""
-    return data_directory() / "cache" / "attacks"
+    return data_directory() / CACHE / "attacks"
 
 
 def settings_of(given: tuple[str, ...]) -> dict[str, object]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from engine.command_line.options import class_paths_file, class_paths_for, load_for, on_cluster, output_file
+from engine.command_line.options import class_paths_for, class_paths_kept, load_for, on_cluster, output_file
 from engine.command_line.printing import progress_bar, verb
 from engine.errors import InvalidInputError
 from engine.names import told_apart
@@ -61,7 +61,7 @@ def classes(model: str, theta: float, n_images: int | None, output: Path | None,
     Work that is stopped goes on where it was when the same command is given again.
     """
     classifier, data = load_for(model)
-    file = class_paths_file(classifier, data, theta, n_images)
+    file = class_paths_kept(classifier, data, theta, n_images)
 
     def surveyed() -> ClassSurvey:
         found = class_paths_for(classifier, data, theta, n_images, cluster)

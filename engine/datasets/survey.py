@@ -12,7 +12,7 @@ from pathlib import Path
 from engine.datasets.decode import is_grey, open_image
 from engine.errors import DatasetError, InvalidInputError
 from engine.files import mark_used, write_atomically
-from engine.locations import data_directory
+from engine.locations import CACHE, data_directory
 from engine.progress import Progress
 from engine.version import VERSION
 
@@ -48,7 +48,7 @@ def survey(path: Path, files: Sequence[Path], progress: Progress) -> Survey:
         DatasetError: for a file that cannot be read or is no image; names it.
     """
     stamp = _stamp(path, files)
-    keep = data_directory() / "cache" / "surveys" / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()}.json"
+    keep = data_directory() / CACHE / "surveys" / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()}.json"
     found = _kept(keep, stamp)
     if found is None:
         found = _read(path, files, progress)

@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+_FOLDER = "class-paths"
+# Changes when what is stored, or how it is computed, does.
+_STORED = 2
 _SAVE_EVERY = 5.0  # seconds between two states on disk
 _SAVE_SHARE = 10  # more, times what the last one took
 _SAVE_AT_LATEST = 45.0  # a state that nobody touches for a minute may have to make room for others
@@ -130,6 +133,23 @@ def compute_class_paths(
     result = union.result(class_names)
     state.remove()
     return result
+
+
+def class_paths_file(
+    cache: FilePath, model_key: str, data_key: str, theta: float, limit: int | None = None
+) -> FilePath:
+    """Where class paths are kept: one place for every program that works on the same data directory.
+
+    Args:
+        cache: folder of what can be computed again.
+        model_key: a classifier's ``key``, which tells weights apart.
+        data_key: a data set's ``key``.
+        theta: share of each neuron's value to explain.
+        limit: only the first so many images.
+    """
+    parts = (_STORED, VERSION, model_key, data_key, float(theta), limit)
+    digest = hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:32]
+    return cache / _FOLDER / f"paths-{digest}.npz"
 
 
 def class_paths_once(

@@ -1,5 +1,6 @@
 """The Classes page's callbacks."""
 
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -8,10 +9,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from dashboard.components.background import background_state
 from dashboard.pages.classes import cards
 from dashboard.services import EXTENSION
+from engine.command_line import main as command_line
 from engine.paths.aggregation import ClassPaths
 from engine.paths.path import Path
 from engine.paths.survey import SURVEYED, survey
@@ -68,6 +71,18 @@ def copied(services, new_app, tmp_path):
     """Makes the services of another server, over a copy of the cache."""
     shutil.copytree(services.settings.data_dir / "cache", tmp_path / "cache")
     return lambda: new_app().server.extensions[EXTENSION]
+
+
+def test_what_the_command_line_computed_is_shown_without_computing_it_again(new_app, tmp_path, monkeypatch):
+    monkeypatch.setenv("DETOUR_HOME", str(tmp_path))
+    told = CliRunner().invoke(command_line, ["classes", "lenet5-digits", "--json"])
+    assert told.exit_code == 0, told.output
+    monkeypatch.setattr("engine.paths.class_paths.compute_class_paths", None)  # whoever calls it fails
+    monkeypatch.setattr("engine.paths.survey.survey", None)
+    services = new_app().server.extensions[EXTENSION]
+    deadline(lambda: services.normal_paths.ask("lenet5-digits", 0.5).normal, seconds=20)
+    shown = services.normal_paths.ask("lenet5-digits", 0.5).normal.survey
+    assert json.loads(told.stdout)["overall density"] == shown.density()
 
 
 def test_finished_class_paths_are_read_from_disk_by_another_server(ready, services, copied):

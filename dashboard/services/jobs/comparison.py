@@ -15,10 +15,10 @@ from dashboard.services.jobs.comparison_settings import keys_of
 from dashboard.services.jobs.hardening import same_model
 from dashboard.services.jobs.hardening_files import REPORT, write_json
 from dashboard.services.jobs.job import JobContext
-from dashboard.services.storage import CACHE
 from engine.datasets.dataset import Dataset
 from engine.errors import Cancelled, InvalidInputError
 from engine.hardening.effects import Effects, inner_effects
+from engine.locations import CACHE
 from engine.network.classifiers import Classifier
 from engine.progress import Progress, span
 from engine.robustness.comparison import compare_tables

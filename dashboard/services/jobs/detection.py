@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from dashboard.services.class_paths import class_paths_file
 from dashboard.services.classifiers import Classifiers, LoadedClassifier
 from dashboard.services.jobs.job import JobContext
-from dashboard.services.storage import CACHE
 from dashboard.studies.form import StudyForm, attack_choices, field_text, read_study_form
 from engine.attacks.catalogue import attacks
 from engine.detection.adaptive_evaluation import AdaptiveSettings
@@ -23,8 +21,9 @@ from engine.detection.report import write_report
 from engine.detection.storage import save_detector
 from engine.detection.study import Plan
 from engine.errors import InvalidInputError
+from engine.locations import CACHE
 from engine.paths.aggregation import ClassPaths
-from engine.paths.class_paths import class_paths_once
+from engine.paths.class_paths import class_paths_file, class_paths_once
 from engine.progress import Progress, silent, span
 
 STUDY = "study.json"
@@ -56,9 +55,10 @@ def run(settings: Mapping[str, Any], folder: Path, progress: Progress, context: 
     cache = context.server.data_dir / CACHE
 
     def class_paths(theta: float, report: Progress) -> ClassPaths:
+        file = class_paths_file(cache, classifier.key, loaded.dataset.key, theta)
         return class_paths_once(
-            classifier.module, loaded.dataset.train, classifier.classes, file=class_paths_file(cache, loaded, theta),
-            theta=theta, cluster=context.server.dask, progress=report,
+            classifier.module, loaded.dataset.train, classifier.classes, file=file, theta=theta,
+            cluster=context.server.dask, progress=report,
         )  # fmt: skip
 
     paths = class_paths(settings["theta"], span(progress, 0.0, 0.2))

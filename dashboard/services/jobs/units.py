@@ -11,8 +11,8 @@ import torch
 from dashboard.services.classifiers import Classifiers, LoadedClassifier
 from dashboard.services.jobs.job import JobContext
 from dashboard.services.jobs.unit_settings import form_of
-from dashboard.services.storage import CACHE
 from engine.errors import InvalidInputError
+from engine.locations import CACHE
 from engine.network.classifiers import Classifier
 from engine.progress import Progress
 from engine.route.report import write_report as write_route

@@ -20,8 +20,8 @@ from dashboard.services.jobs.job import JobContext, Order
 from dashboard.services.jobs.kinds import load_kinds
 from dashboard.services.jobs.reporting import Reporter
 from dashboard.services.jobs.table import REDIS_LIST, JobList, JobTable
-from dashboard.services.storage import CACHE
 from engine.errors import Cancelled, EngineError
+from engine.locations import CACHE
 
 log = logging.getLogger(__name__)
 
