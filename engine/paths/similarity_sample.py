@@ -13,7 +13,7 @@ from engine.paths.bitmaps import Bitmap, bitmap_of, ids_of, is_wide
 from engine.progress import Progress
 
 #: Synapse ids that are drawn unless told otherwise, of all layers together.
-DRAWN = 1 << 21
+DRAWN = 1 << 24
 # Draws that lie on class paths, of all classes together (four bytes each); with more, the sample is halved.
 _HELD = 1 << 25
 # So many draws on a union of two classes bring the standard error of any J to 0.005; more only cost time.
@@ -91,16 +91,16 @@ class SimilaritySample:
         Raises:
             InvalidInputError: for a number of draws out of range.
         """
-        if not 1 <= drawn < 1 << 31:
-            raise InvalidInputError(f"drawn: expected a number of synapse ids in [1, {1 << 31}); got {drawn}.")
+        if not 1 <= drawn < 1 << 30:
+            raise InvalidInputError(f"drawn: expected a number of synapse ids in [1, {1 << 30}); got {drawn}.")
         self._n_ids = sum(spaces.values())
         self._limit = min(drawn, self._n_ids)  # draws are numbered in their order; those from here on are not used
-        places = draw(self._n_ids, self._limit, np.random.default_rng(seed))
+        ids, numbers = draw(self._n_ids, self._limit, np.random.default_rng(seed))
         self._layers: list[_LayerDraws] = []
         begin = 0
         for space in spaces.values():
-            numbers = np.flatnonzero((begin <= places) & (places < begin + space))
-            self._layers.append(_LayerDraws.of(places[numbers] - begin, numbers.astype(np.int32), is_wide(space)))
+            first, last = np.searchsorted(ids, (begin, begin + space))
+            self._layers.append(_LayerDraws.of(ids[first:last] - begin, numbers[first:last], is_wide(space)))
             begin += space
         self._members: list[np.ndarray] = []
 
@@ -185,29 +185,41 @@ class _LayerDraws:
 
     @staticmethod
     def of(ids: np.ndarray, numbers: np.ndarray, wide: bool) -> _LayerDraws:
-        """From ids in any order."""
-        order = np.argsort(ids)
-        return _LayerDraws(ids[order], numbers[order], bitmap_of(ids, wide), wide)
+        """From sorted ids."""
+        return _LayerDraws(ids, numbers, bitmap_of(ids, wide), wide)
 
     def below(self, limit: int) -> _LayerDraws:
         """Those drawn before a number."""
         kept = self.numbers < limit
-        return _LayerDraws(self.ids[kept], self.numbers[kept], bitmap_of(self.ids[kept], self.wide), self.wide)
+        return _LayerDraws.of(self.ids[kept], self.numbers[kept], self.wide)
 
     def within(self, bitmap: Bitmap) -> np.ndarray:
         """Which draws are ids of a bitmap."""
         return self.numbers[np.searchsorted(self.ids, ids_of(bitmap & self.bitmap))]
 
 
-def draw(n: int, size: int, rng: np.random.Generator) -> np.ndarray:
-    """(size,) int64: different numbers below n, all equally likely, in random order."""
-    if n <= 4 * size:
-        return rng.permutation(n)[:size]
-    found = np.empty(0, np.int64)
-    while len(found) < size:  # a number that came before is drawn again; n itself may not fit the memory
-        found = np.concatenate([found, rng.integers(n, size=size)])
-        found = found[np.sort(np.unique(found, return_index=True)[1])]
-    return found[:size]
+def draw(n: int, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Draws numbers below n without replacement, all equally likely.
+
+    Returns:
+        (size,) int64, the numbers in ascending order; and (size,) int32, the place of each in a random order.
+    """
+    ids = np.arange(n) if n <= 2 * size else _distinct(n, size, rng)
+    places = np.arange(len(ids), dtype=np.int32)
+    rng.shuffle(places)
+    kept = places < size
+    return ids[kept], places[kept]
+
+
+def _distinct(n: int, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Sorted: at least ``size`` different numbers below n. Of their number, all sets are equally likely."""
+    ids = np.empty(0, np.int64)
+    while (missing := size - len(ids)) > 0:  # n itself may not fit the memory
+        more = 16 - int(1.01 * n * np.log1p(-missing / n))  # so many are needed, as numbers may come again
+        ids = np.concatenate([ids, rng.integers(n, size=more)])
+        ids.sort()
+        ids = ids[np.append(True, ids[1:] != ids[:-1])]
+    return ids
 
 
 def _n_common(mine: Sequence[Bitmap], theirs: Sequence[Bitmap]) -> int:

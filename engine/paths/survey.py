@@ -141,8 +141,8 @@ def survey(
         class_paths: of at least one class.
         exact_pairs: pairs of classes times synapses of the network, up to which every pair is counted.
         drawn: how many synapse ids to draw at most; all, where the network has no more, and J is exact again. At least
-            10,000 draws on the union of two classes, to which the default leads where each has a two-hundredth of all
-            synapse ids, give a standard error of at most 0.005. What it comes to is in the result.
+            10,000 draws on the union of two classes, to which the default leads where each has 0.06 % of all synapse
+            ids, give a standard error of at most 0.005. What it comes to is in the result.
         seed: of the draw.
         progress: called after every class; may raise Cancelled.
 

@@ -157,18 +157,20 @@ def test_blocks_add_up(monkeypatch):
 @given(n=st.integers(1, 3000), share=st.floats(0, 1), seed=st.integers(0, 99))
 def test_draws_are_different_ones_below_the_limit(n, share, seed):
     size = max(1, round(n * share))
-    found = draw(n, size, np.random.default_rng(seed))
-    assert len(set(found.tolist())) == len(found) == size
-    assert (found.min(), found.max()) >= (0, 0)
-    assert found.max() < n
+    found, places = draw(n, size, np.random.default_rng(seed))
+    assert len(found) == size
+    assert (np.diff(found) > 0).all()
+    assert found[0] >= 0
+    assert found[-1] < n
+    assert sorted(places.tolist()) == list(range(size))
 
 
-def test_every_id_is_drawn_as_often():
-    for n, size in ((10, 2), (10, 4)):
-        times = np.zeros(n)
-        for seed in range(2000):
+def test_every_id_is_drawn_as_often_at_every_place():
+    for n, size in ((10, 2), (10, 4), (10, 7)):
+        times = np.zeros((n, size))
+        for seed in range(4000):
             times[draw(n, size, np.random.default_rng(seed))] += 1
-        assert np.abs(times / (2000 * size / n) - 1).max() < 0.2
+        assert np.abs(times / (4000 / n) - 1).max() < 0.25  # 5 standard deviations
 
 
 @pytest.fixture
