@@ -260,7 +260,7 @@ def _label_columns(figure: go.Figure, columns: list[_Column], edges: _Edges) -> 
     figure.update_xaxes(
         tickvals=list(range(len(columns))),
         ticktext=labels,
-        tickangle=0 if roomy else -90,
+        autotickangles=[0, -90] if roomy else [-90],  # upright where a narrow page leaves them no room
         range=[-0.35, len(columns) - 0.65],
         showgrid=False,
         zeroline=False,

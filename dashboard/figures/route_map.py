@@ -192,7 +192,7 @@ def _label(figure: go.Figure, columns: list[_Column], grid: _Grid, has_instance:
     figure.update_xaxes(
         tickvals=list(range(len(columns))),
         ticktext=labels,
-        tickangle=0 if grid.is_roomy else -90,
+        autotickangles=[0, -90] if grid.is_roomy else [-90],  # upright where a narrow page leaves them no room
         tickfont={"size": 13 if grid.is_roomy else 11},
         range=[-0.5, len(columns) - 0.5],
         showgrid=False,

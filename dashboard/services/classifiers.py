@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from engine.attacks.catalogue import attacks
 from engine.datasets.catalogue import dataset_of, load_dataset
 from engine.datasets.dataset import Dataset
 from engine.datasets.folder import folder_dataset
-from engine.errors import DatasetError, UnknownNameError
+from engine.errors import DatasetError, EngineError, UnknownNameError
 from engine.network.classifiers import Classifier, load_custom
 from engine.paths.extraction import EffectivePath
 from engine.registry import Entry, Registry
@@ -22,6 +23,8 @@ from engine.registry import Entry, Registry
 MODELS = "models"
 MAX_LOADED = 4
 MAX_EXTRACTORS = 4
+# A page asks a dozen times at once; a failure, which may take seconds to come, is not waited for a dozen times.
+FAILURE_KEPT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class Classifiers:
         self._settings = settings
         self._registered = Registered(settings.data_dir / MODELS)
         self._loaded: OrderedDict[str, tuple[object, LoadedClassifier]] = OrderedDict()
+        self._failed: dict[str, tuple[object, float, EngineError]] = {}
         self._lock = threading.Lock()
         self._loading: dict[str, threading.Lock] = {}
         self._default: str | None = None
@@ -121,10 +125,22 @@ class Classifiers:
         with loading:  # one data set may take seconds; those who ask for another model do not wait for it
             loaded = self._loaded_before(name, weights)
             if loaded is None:
-                classifier = entry.create()
-                loaded = LoadedClassifier(classifier, dataset_of(classifier, root=self._settings.datasets_dir))
+                self._raise_what_failed(name, weights)
+                try:
+                    classifier = entry.create()
+                    loaded = LoadedClassifier(classifier, dataset_of(classifier, root=self._settings.datasets_dir))
+                except EngineError as error:
+                    self._failed[name] = (weights, time.monotonic(), error)
+                    raise
                 self._keep(name, weights, loaded)
             return loaded
+
+    def _raise_what_failed(self, name: str, weights: object) -> None:
+        """Raises the error of a moment ago, if there was one."""
+        before, failed, error = self._failed.pop(name, (None, 0.0, None))
+        if error is not None and before == weights and time.monotonic() - failed < FAILURE_KEPT_S:
+            self._failed[name] = (before, failed, error)
+            raise error.with_traceback(None)
 
     def _loaded_before(self, name: str, weights: object) -> LoadedClassifier | None:
         """The classifier, if it was loaded and its weights have not been replaced since."""

@@ -6,7 +6,7 @@ import pytest
 
 from dashboard.services import EXTENSION
 from dashboard.services import classifiers as module
-from engine.errors import UnknownNameError
+from engine.errors import DatasetError, UnknownNameError
 from engine.network.checkpoint import save_checkpoint
 from engine.network.classifiers import load_classifier, remove_classifier
 
@@ -72,3 +72,28 @@ def test_nobody_waits_for_the_data_of_a_model_that_another_asked_for(choices, tm
     finally:
         go_on.set()
         waiting.join()
+
+
+def test_a_failure_is_told_to_all_who_ask_at_once_and_forgotten_soon(choices, tmp_path, monkeypatch):
+    add(tmp_path)
+    asked, problem = [], DatasetError("there is no such folder")
+    original = module.dataset_of
+
+    def dataset_of(classifier, root):
+        asked.append(classifier.name)
+        if problem is not None:
+            raise problem
+        return original(classifier, root=root)
+
+    monkeypatch.setattr(module, "dataset_of", dataset_of)
+    for _ in range(3):
+        with pytest.raises(DatasetError, match="no such folder"):
+            choices.get("mine")
+    assert asked == ["mine"]
+    add(tmp_path, scale=2.0)  # other weights may do better
+    with pytest.raises(DatasetError, match="no such folder"):
+        choices.get("mine")
+    assert asked == ["mine"] * 2
+    problem = None
+    monkeypatch.setattr(module, "FAILURE_KEPT_S", 0.0)
+    assert choices.get("mine").classifier.name == "mine"

@@ -132,7 +132,7 @@ def test_long_layer_names_stay_whole():
     shapes = {"a.rather.long.module.path": linear(2, 3)}
     axis = path_graph(path_of(shapes, {"a.rather.long.module.path": [0]}), None).layout.xaxis
     assert axis.ticktext == ("input", "a.rather.long.module.path")
-    assert axis.tickangle == -90
+    assert axis.autotickangles == (-90,)
 
 
 def test_class_names_stand_beside_the_last_column(tiny):

@@ -154,9 +154,9 @@ def test_no_two_marks_stand_in_one_place(layers, units, most):
 
 def test_many_layers_have_upright_names_and_a_taller_figure():
     many = route_map([layer(f"layer{place}.0.conv1:act", [0.5] * 64, [0]) for place in range(20)])
-    assert many.layout.xaxis.tickangle == -90
+    assert many.layout.xaxis.autotickangles == (-90,)
     assert many.layout.height > route_map(LAYERS).layout.height
-    assert route_map(LAYERS).layout.xaxis.tickangle == 0
+    assert route_map(LAYERS).layout.xaxis.autotickangles == (0, -90)
 
 
 def test_a_map_of_nothing(theme):
