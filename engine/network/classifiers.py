@@ -18,7 +18,7 @@ from torch import nn
 
 from engine.errors import CheckpointError, InvalidInputError, UnknownNameError
 from engine.locations import data_directory
-from engine.network.catalogue import build_model
+from engine.network.catalogue import build_model, models
 from engine.network.checkpoint import file_sha256, load_checkpoint, non_finite_tensors
 from engine.registry import Entry, Registry
 
@@ -105,10 +105,17 @@ def load_classifier(name: str, extra_directory: Path | None = None) -> Classifie
     """Loads a classifier of :func:`available_classifiers`.
 
     Raises:
-        UnknownNameError: for a name that is not available.
+        UnknownNameError: for a name that is not available; for an architecture's, says how a classifier is made of it.
         CheckpointError: if its files are damaged or do not belong together.
     """
-    return available_classifiers(extra_directory)[name].create()
+    available = available_classifiers(extra_directory)
+    if name in models and name not in available:
+        usual = models[name].facts["datasets"][0]
+        how = f"add {name}" if usual == "imagenet" else f"train {name} --dataset {usual}"
+        raise UnknownNameError(
+            f"{name} is an architecture without weights; make a classifier of it with: python -m engine {how}."
+        )
+    return available[name].create()
 
 
 def remove_classifier(name: str, directory: Path | None = None) -> None:

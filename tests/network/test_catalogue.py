@@ -185,6 +185,16 @@ def test_own_classifiers_are_found(tmp_path):
         load_classifier("mime", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [("resnet50", "add resnet50"), ("lenet5", "train lenet5 --dataset mnist")],
+    ids=["published", "own"],
+)
+def test_an_architecture_is_no_classifier_and_says_how_to_make_one(name, how, tmp_path):
+    with pytest.raises(UnknownNameError, match=f"{name} is an architecture .*: python -m engine {how}"):
+        load_classifier(name, tmp_path)
+
+
 def test_user_directory_is_the_default(tmp_path, monkeypatch):
     monkeypatch.setenv("DETOUR_HOME", str(tmp_path))
     assert available_classifiers().names() == SHIPPED
