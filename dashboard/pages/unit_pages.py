@@ -8,22 +8,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import dash_bootstrap_components as dbc
-from dash import ALL, Dash, Input, Output, State, dcc, html, no_update
+from dash import ALL, Dash, Input, Output, State, dcc, html
 from dash.exceptions import PreventUpdate
 
 from dashboard.components.controls import setting_field, shown_value
 from dashboard.components.icons import icon
 from dashboard.components.job_tray import JOBS_ASKED, JOBS_TICK
 from dashboard.pages.attack_form import AttackForm
-from dashboard.pages.following import earlier, news, problem
+from dashboard.pages.following import earlier, news
 from dashboard.pages.shell import Shell, tie
+from dashboard.pages.submitting import submitted
 from dashboard.selection import SETTING, Parsed, Selection, picked_text
 from dashboard.services import Services
 from dashboard.services.jobs.job import Job
 from dashboard.services.jobs.unit_settings import PAGES, link
 from dashboard.services.unit_studies import UnitStudies
 from dashboard.studies.fields import plain_text
-from engine.errors import EngineError
 from engine.registry import Parameter
 
 _ATTACK_FIELDS = ("attack", "epsilon", "seed", "target")
@@ -216,16 +216,13 @@ def _register_submit(app: Dash, services: Services, page: UnitPage) -> None:
         if not clicks:
             raise PreventUpdate
         parsed = services.parse(search)
-        if wrong := page.wrong(parsed):
-            return no_update, no_update, problem(" ".join(wrong)), True
-        try:
+        return submitted(
+            clicks,
+            page.wrong(parsed),
             # What is wrong about another page's choices does not matter here.
-            job = page.studies(services).submit(Selection(**{"image": "", **parsed.values}))
-        except EngineError as error:
-            return no_update, no_update, problem(str(error)), True
-        note = "This very study was made before; here is its outcome." if job.state == "done" else None
-        is_open = False  # the form makes way for what follows
-        return {"job": job.id, "click": clicks}, f"{job.id} {clicks}", note, is_open
+            lambda: page.studies(services).submit(Selection(**{"image": "", **parsed.values})),
+            "This very study was made before; here is its outcome.",
+        )
 
 
 def _register_following(app: Dash, services: Services, page: UnitPage) -> None:

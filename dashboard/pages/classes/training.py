@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from dash import Dash, Input, Output, State, dcc, html, no_update
+from dash import Dash, Input, Output, State, dcc, html
 from dash.exceptions import PreventUpdate
 
 from dashboard.components.controls import number_field
@@ -19,7 +19,8 @@ from dashboard.figures.phases import training_phases
 from dashboard.figures.theme import Theme
 from dashboard.frame import THEME
 from dashboard.pages.classes import cards, ids
-from dashboard.pages.following import look_after, problem
+from dashboard.pages.following import look_after
+from dashboard.pages.submitting import submitted
 from dashboard.selection import Parsed, Selection
 from dashboard.services import Services
 from dashboard.studies.harden_form import PHASED
@@ -79,14 +80,10 @@ def register(app: Dash, services: Services) -> None:
         if not clicks:
             raise PreventUpdate
         parsed = services.parse(search)
-        if wrong := [text for name, text in parsed.errors.items() if name in _ASKED]:
-            return no_update, no_update, problem(" ".join(wrong))
-        try:
-            # What is wrong about another page's choices does not matter here.
-            job = services.phases.submit(Selection(**{"image": "", **parsed.values}))
-        except EngineError as error:
-            return no_update, no_update, problem(str(error))
-        return {"job": job.id, "click": clicks}, f"{job.id} {clicks}", None
+        wrong = [text for name, text in parsed.errors.items() if name in _ASKED]
+        # What is wrong about another page's choices does not matter here.
+        answer = submitted(clicks, wrong, lambda: services.phases.submit(Selection(**{"image": "", **parsed.values})))
+        return answer[:3]
 
     @app.callback(
         Output(ids.PHASES_STATUS, "children"),

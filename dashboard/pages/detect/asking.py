@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dash import ALL, Dash, Input, Output, State, no_update
+from dash import ALL, Dash, Input, Output, State
 from dash.exceptions import PreventUpdate
 
 from dashboard.components.job_tray import JOBS_ASKED, JOBS_TICK
 from dashboard.pages.detect import cards, ids
 from dashboard.pages.detect.form import chosen_words
 from dashboard.pages.detect.layout import SHELL
-from dashboard.pages.following import earlier, news, problem
+from dashboard.pages.following import earlier, news
 from dashboard.pages.shell import tie
+from dashboard.pages.submitting import submitted
 from dashboard.services import Services
 from dashboard.services.jobs.detection_settings import link
 from dashboard.services.jobs.job import Job
 from dashboard.studies.form import STUDY_FIELDS
-from engine.errors import EngineError
 
 
 def register(app: Dash, services: Services) -> None:
@@ -89,18 +89,12 @@ def _register_fit(app: Dash, services: Services) -> None:
             raise PreventUpdate
         parsed = services.parse(search)
         asked = ("link", "model", "theta", "seed", *STUDY_FIELDS)
-        wrong = [text for name, text in parsed.errors.items() if name in asked]
-        if wrong:
-            return no_update, no_update, problem(" ".join(wrong)), True
-        try:
-            job = services.studies.submit(
-                parsed.values["model"], parsed.values["theta"], parsed.values["seed"], parsed.values["study_form"]
-            )
-        except EngineError as error:
-            return no_update, no_update, problem(str(error)), True
-        note = "This very study was made before; here is its outcome." if job.state == "done" else None
-        is_open = False  # the form makes way for what follows
-        return {"job": job.id, "click": clicks}, f"{job.id} {clicks}", note, is_open
+        return submitted(
+            clicks,
+            [text for name, text in parsed.errors.items() if name in asked],
+            lambda: services.studies.submit(*(parsed.values[key] for key in ("model", "theta", "seed", "study_form"))),
+            "This very study was made before; here is its outcome.",
+        )
 
 
 def _register_following(app: Dash, services: Services) -> None:

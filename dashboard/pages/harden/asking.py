@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dash import ALL, Dash, Input, Output, State, no_update
+from dash import ALL, Dash, Input, Output, State
 from dash.exceptions import PreventUpdate
 
 from dashboard.components.job_parts import fingerprint
@@ -14,6 +14,7 @@ from dashboard.pages.harden.page import ASKED, SHELL
 from dashboard.pages.harden.running import look
 from dashboard.pages.harden.words import estimate_words, run_title
 from dashboard.pages.shell import tie
+from dashboard.pages.submitting import submitted
 from dashboard.selection import Parsed, Selection
 from dashboard.services import Services
 from dashboard.services.computations import Pending
@@ -82,15 +83,12 @@ def _register_submit(app: Dash, services: Services) -> None:
         if not clicks:
             raise PreventUpdate
         parsed = services.parse(search)
-        if errors := wrong(parsed, ASKED):
-            return no_update, no_update, problem(" ".join(errors)), True
-        try:
-            job = services.hardenings.submit(selection_of(parsed))
-        except EngineError as error:
-            return no_update, no_update, problem(str(error)), True
-        note = "This very training was done before; here is what came of it." if job.state == "done" else None
-        is_open = False  # the form makes way for what follows
-        return {"job": job.id, "click": clicks}, f"{job.id} {clicks}", note, is_open
+        return submitted(
+            clicks,
+            wrong(parsed, ASKED),
+            lambda: services.hardenings.submit(selection_of(parsed)),
+            "This very training was done before; here is what came of it.",
+        )
 
 
 def _register_following(app: Dash, services: Services) -> None:

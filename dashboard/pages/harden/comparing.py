@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from dash import Dash, Input, Output, State, no_update
+from dash import Dash, Input, Output, State
 from dash.exceptions import PreventUpdate
 
 from dashboard.components.job_tray import JOBS_ASKED, JOBS_TICK
-from dashboard.pages.following import earlier, news, problem
+from dashboard.pages.following import earlier, news
 from dashboard.pages.harden import ids
 from dashboard.pages.harden.asking import selection_of, wrong
 from dashboard.pages.harden.beside import beside
 from dashboard.pages.harden.page import COMPARED
 from dashboard.pages.harden.words import comparison_title
+from dashboard.pages.submitting import submitted
 from dashboard.services import Services
 from dashboard.services.jobs.comparison_settings import link
-from engine.errors import EngineError
+from dashboard.services.jobs.job import Job
 
 
 def register(app: Dash, services: Services) -> None:
@@ -62,19 +63,15 @@ def _register_submit(app: Dash, services: Services) -> None:
         if not clicks:
             raise PreventUpdate
         parsed = services.parse(search)
-        errors = wrong(parsed, COMPARED)
-        if errors or not ticked:
-            words = " ".join(errors) or "Tick a model to compare with, one at least."
-            return no_update, no_update, problem(words), True
-        # What is ticked from the start is not in the URL.
-        form = replace(parsed.values["harden_form"], beside=tuple(ticked))
-        try:
-            job = services.comparisons.submit(replace(selection_of(parsed), harden_form=form))
-        except EngineError as error:
-            return no_update, no_update, problem(str(error)), True
-        note = "This very comparison was made before; here is its outcome." if job.state == "done" else None
-        is_open = False
-        return {"job": job.id, "click": clicks}, f"{job.id} {clicks}", note, is_open
+        chosen = tuple(ticked or ())  # what is ticked from the start is not in the URL
+
+        def submit_comparison() -> Job:
+            form = replace(parsed.values["harden_form"], beside=chosen)
+            return services.comparisons.submit(replace(selection_of(parsed), harden_form=form))
+
+        errors = wrong(parsed, COMPARED) or ([] if chosen else ["Tick a model to compare with, one at least."])
+        done = "This very comparison was made before; here is its outcome."
+        return submitted(clicks, errors, submit_comparison, done)
 
 
 def _register_following(app: Dash, services: Services) -> None:
