@@ -83,7 +83,7 @@ def test_the_focus_stays_with_its_job_when_one_above_it_goes(visit, site, queue)
 def test_a_job_that_ends_is_told_once_with_a_link(visit, site, queue):
     page = visit(f"{site}/classes?model=lenet5-digits")
     expect(page.locator("#classes-errors")).to_be_attached()
-    job = job_of(queue, 4, "A short one")
+    job = job_of(queue, 8, "A short one")  # long enough for a page that busy processors keep waiting
     expect(page.locator("#job-tray-open")).to_have_text("1 job")
     notice = page.locator("#notices .alert")
     expect(notice).to_contain_text("Done: A short one")
